@@ -1,0 +1,73 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The seam: everything that rota asks of the kernel by itself, as one table of
+ * functions. The operations of user code go through the ring, and the ring is
+ * reached through here.
+ *
+ * Tests put another table in: the Nth call fails, completions are held back or
+ * delivered by hand, time stands still. A table may carry its own state behind
+ * `struct ri_kernel` (the first argument of each function), so several can
+ * live in one process. `ri_kernel_linux` (ring/linux.c) is the real one.
+ *
+ * Every function returns >= 0 or -errno and is called on the loop's thread.
+ */
+#ifndef RI_BASE_KERNEL_H
+#define RI_BASE_KERNEL_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+struct io_uring;
+struct io_uring_params;
+
+/* What an enter is to do: io_uring_enter(2). */
+struct ri_enter {
+	int fd;          /* the ring, or its registered index */
+	unsigned submit; /* entries to hand over */
+	unsigned wait;   /* completions to wait for */
+	unsigned flags;  /* IORING_ENTER_ ... */
+	void *argument;  /* struct io_uring_getevents_arg, or NULL */
+	size_t bytes;    /* size of *argument */
+};
+
+struct ri_kernel {
+	/* io_uring_setup(2) and its mappings; io_uring_queue_init_params(3) */
+	int (*ring_open)(const struct ri_kernel *kernel, unsigned entries,
+			 struct io_uring *ring, struct io_uring_params *params);
+	void (*ring_close)(const struct ri_kernel *kernel,
+			   struct io_uring *ring);
+	/* io_uring_enter(2): entries consumed */
+	int (*enter)(const struct ri_kernel *kernel,
+		     const struct ri_enter *call);
+	/* io_uring_register(2) */
+	int (*enroll)(const struct ri_kernel *kernel, int fd, unsigned opcode,
+		      void *argument, unsigned count);
+	/* mmap(2): private memory, not reserved, zero; NULL-terminated story:
+	 * *out is set on 0 only */
+	int (*map)(const struct ri_kernel *kernel, size_t bytes, void **out);
+	/* munmap(2) */
+	int (*unmap)(const struct ri_kernel *kernel, void *start, size_t bytes);
+	/* madvise(2) */
+	int (*advise)(const struct ri_kernel *kernel, void *start, size_t bytes,
+		      int advice);
+	/* mprotect(2) with PROT_NONE */
+	int (*forbid)(const struct ri_kernel *kernel, void *start,
+		      size_t bytes);
+	/* clock_gettime(2), CLOCK_MONOTONIC: ns since some point in the past */
+	int64_t (*now_ns)(const struct ri_kernel *kernel);
+	/* open, read, close of a small text file under /proc: bytes read, the
+	 * text is terminated */
+	int (*read_text)(const struct ri_kernel *kernel, const char *path,
+			 char *text, size_t bytes);
+	/* bind(2), listen(2), setsockopt(2), getsockname(2): what the ring of
+	 * Linux 6.1 has no operations for */
+	int (*bind)(const struct ri_kernel *kernel, int fd, const void *address,
+		    unsigned bytes);
+	int (*listen)(const struct ri_kernel *kernel, int fd, int backlog);
+	int (*set_option)(const struct ri_kernel *kernel, int fd, int level,
+			  int option, int value);
+	int (*local_address)(const struct ri_kernel *kernel, int fd,
+			     void *address, unsigned *bytes);
+};
+
+#endif

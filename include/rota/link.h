@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The links that groups, deadlines and waits are made of: they live in the
+ * structures that they link, so nothing allocates. All of it is private; it is
+ * here because those structures live in the caller's memory.
+ */
+#ifndef ROTA_LINK_H
+#define ROTA_LINK_H
+
+#include <stdint.h>
+
+/* A node of a ring round a head, and the head. */
+struct rota_link {
+	struct rota_link *next; /* the following one; NULL: on no list */
+	struct rota_link *prev; /* the one before */
+};
+
+/* A node of a chain under a plain pointer. */
+struct rota_chain {
+	struct rota_chain *next;  /* the following one; NULL: the last */
+	struct rota_chain **back; /* what points here; NULL: on no chain */
+};
+
+/* A place on the loop's wheel of timers. */
+struct rota_timer {
+	struct rota_link link;             /* in its slot */
+	int64_t deadline_ns;               /* when it is due */
+	void (*fire)(struct rota_timer *); /* called once it is off the wheel */
+};
+
+#endif
