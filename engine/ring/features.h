@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What kernels after Linux 6.1 have and rota uses. Found by trying, never by
+ * version; ROTA_MASK in the environment hides them, so that the code for older
+ * kernels is run on newer ones.
+ */
+#ifndef RI_RING_FEATURES_H
+#define RI_RING_FEATURES_H
+
+#include "base/log.h"
+
+enum ri_feature {
+	/* Linux 6.12: a wait ends at a point in time, not after a while. */
+	RI_FEATURE_ABS_TIMER = 1,
+	/* Linux 6.15: an idle loop is not counted as waiting for a disk. */
+	RI_FEATURE_NO_IOWAIT = 2,
+	/* Linux 6.13: guard pages that split no mapping. */
+	RI_FEATURE_GUARD = 4,
+};
+
+/* Reads ROTA_MASK, words with commas between, by secure_getenv(3): *mask gets
+ * the features to leave out. -EINVAL, and a line that names the words there
+ * are, when one is unknown. */
+int ri_features_masked(const struct ri_log *log, unsigned *mask);
+
+#endif

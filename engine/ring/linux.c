@@ -1,0 +1,151 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The real kernel behind the seam of base/kernel.h. Each function is one call;
+ * what is to be decided is decided above.
+ */
+#include "ring/linux.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <liburing.h>
+#include <sys/mman.h>
+#include <sys/socket.h>
+#include <time.h>
+#include <unistd.h>
+
+static int or_errno(int result)
+{
+	return result < 0 ? -errno : result;
+}
+
+static int ring_open(const struct ri_kernel *kernel, unsigned entries,
+		     struct io_uring *ring, struct io_uring_params *params)
+{
+	(void)kernel;
+	return io_uring_queue_init_params(entries, ring, params);
+}
+
+static void ring_close(const struct ri_kernel *kernel, struct io_uring *ring)
+{
+	(void)kernel;
+	io_uring_queue_exit(ring);
+}
+
+static int ring_enter(const struct ri_kernel *kernel,
+		      const struct ri_enter *call)
+{
+	(void)kernel;
+	return io_uring_enter2((unsigned)call->fd, call->submit, call->wait,
+			       call->flags, call->argument, call->bytes);
+}
+
+static int ring_enroll(const struct ri_kernel *kernel, int fd, unsigned opcode,
+		       void *argument, unsigned count)
+{
+	(void)kernel;
+	return io_uring_register((unsigned)fd, opcode, argument, count);
+}
+
+static int map(const struct ri_kernel *kernel, size_t bytes, void **out)
+{
+	void *start =
+		mmap(NULL, bytes, PROT_READ | PROT_WRITE,
+		     MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_STACK,
+		     -1, 0);
+
+	(void)kernel;
+	if (start == MAP_FAILED)
+		return -errno;
+	*out = start;
+	return 0;
+}
+
+static int unmap(const struct ri_kernel *kernel, void *start, size_t bytes)
+{
+	(void)kernel;
+	return or_errno(munmap(start, bytes));
+}
+
+static int advise(const struct ri_kernel *kernel, void *start, size_t bytes,
+		  int advice)
+{
+	(void)kernel;
+	return or_errno(madvise(start, bytes, advice));
+}
+
+static int forbid(const struct ri_kernel *kernel, void *start, size_t bytes)
+{
+	(void)kernel;
+	return or_errno(mprotect(start, bytes, PROT_NONE));
+}
+
+static int64_t now_ns(const struct ri_kernel *kernel)
+{
+	struct timespec now;
+
+	(void)kernel;
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return now.tv_sec * (int64_t)1000000000 + now.tv_nsec;
+}
+
+static int read_text(const struct ri_kernel *kernel, const char *path,
+		     char *text, size_t bytes)
+{
+	const int fd = open(path, O_RDONLY | O_CLOEXEC);
+	ssize_t got;
+
+	(void)kernel;
+	if (fd < 0)
+		return -errno;
+	got = read(fd, text, bytes - 1);
+	if (got >= 0)
+		text[got] = '\0';
+	else
+		got = -errno;
+	close(fd);
+	return (int)got;
+}
+
+static int socket_bind(const struct ri_kernel *kernel, int fd,
+		       const void *address, unsigned bytes)
+{
+	(void)kernel;
+	return or_errno(bind(fd, address, bytes));
+}
+
+static int socket_listen(const struct ri_kernel *kernel, int fd, int backlog)
+{
+	(void)kernel;
+	return or_errno(listen(fd, backlog));
+}
+
+static int set_option(const struct ri_kernel *kernel, int fd, int level,
+		      int option, int value)
+{
+	(void)kernel;
+	return or_errno(setsockopt(fd, level, option, &value, sizeof(value)));
+}
+
+static int local_address(const struct ri_kernel *kernel, int fd, void *address,
+			 unsigned *bytes)
+{
+	(void)kernel;
+	return or_errno(getsockname(fd, address, bytes));
+}
+
+const struct ri_kernel ri_kernel_linux = {
+	.ring_open = ring_open,
+	.ring_close = ring_close,
+	.enter = ring_enter,
+	.enroll = ring_enroll,
+	.map = map,
+	.unmap = unmap,
+	.advise = advise,
+	.forbid = forbid,
+	.now_ns = now_ns,
+	.read_text = read_text,
+	.bind = socket_bind,
+	.listen = socket_listen,
+	.set_option = set_option,
+	.local_address = local_address,
+};
