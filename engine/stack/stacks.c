@@ -1,0 +1,259 @@
+/* SPDX-License-Identifier: MIT */
+#include "stack/stacks.h"
+
+#include "base/check.h"
+
+#include <errno.h>
+#include <string.h>
+#include <sys/mman.h>
+
+#define PAGE_BYTES ((size_t)4096)
+
+/* A slab's size: large enough that a million stacks need few mappings, small
+ * enough to be charged whole under vm.overcommit_memory=2. */
+#define SLAB_BYTES ((size_t)64 << 20)
+#define SLAB_STACKS_MIN 16
+
+/* Tops are spread over this many cache lines. */
+#define COLOURS 32
+#define COLOUR_BYTES 64
+
+#define ADVICE_GUARD_INSTALL 102 /* MADV_GUARD_INSTALL, Linux 6.13 */
+
+/* Each mprotect splits a mapping in two, and vm.max_map_count is 65,530 by
+ * default: 32,753 guards were the end of it. The rest is left to the program. */
+#define FORBIDDEN_MAX 30000
+
+int ri_stacks_class(size_t bytes)
+{
+	int index = 0;
+
+	if (bytes > RI_STACK_BYTES_MAX)
+		return -EINVAL;
+	while (RI_STACK_BYTES_MIN << index < bytes)
+		index++;
+	return index;
+}
+
+void ri_stacks_init(struct ri_stacks *stacks, const struct ri_kernel *kernel,
+		    const struct ri_log *log, bool guard_install)
+{
+	memset(stacks, 0, sizeof(*stacks));
+	stacks->kernel = kernel;
+	stacks->log = *log;
+	stacks->guard_install = guard_install;
+	for (unsigned i = 0; i < RI_STACK_CLASSES; i++) {
+		struct ri_stack_class *class = &stacks->classes[i];
+
+		class->usable_bytes =
+			(RI_STACK_BYTES_MIN << i) * RI_STACK_SCALE;
+		class->last = &class->free;
+	}
+}
+
+static void forget(const struct ri_slab *slab)
+{
+	(void)slab;
+#if RI_TSAN || RI_VALGRIND
+	for (unsigned i = 0; i < slab->made; i++) {
+#if RI_TSAN
+		__tsan_destroy_fiber(slab->stacks[i].tsan);
+#endif
+#if RI_VALGRIND
+		VALGRIND_STACK_DEREGISTER(slab->stacks[i].valgrind);
+#endif
+	}
+#endif
+#if RI_ASAN
+	__asan_unpoison_memory_region(
+		slab->slots,
+		slab->bytes - (size_t)(slab->slots - (char *)slab));
+#endif
+}
+
+void ri_stacks_fini(struct ri_stacks *stacks)
+{
+	for (unsigned i = 0; i < RI_STACK_CLASSES; i++) {
+		struct ri_stack_class *class = &stacks->classes[i];
+		struct ri_slab *slab;
+
+		ri_check(class->reserved == 0, "%u stacks of %zu bytes in use",
+			 class->reserved, class->usable_bytes);
+		while ((slab = class->slabs)) {
+			class->slabs = slab->next;
+			forget(slab);
+			stacks->kernel->unmap(stacks->kernel, slab,
+					      slab->bytes);
+		}
+	}
+}
+
+static size_t slot_bytes(const struct ri_stack_class *class)
+{
+	return class->usable_bytes + RI_STACK_GUARD_BYTES;
+}
+
+static int map_slab(struct ri_stacks *stacks, struct ri_stack_class *class)
+{
+	const size_t slot = slot_bytes(class);
+	const size_t fitting = SLAB_BYTES / slot;
+	const size_t count = fitting < SLAB_STACKS_MIN ? SLAB_STACKS_MIN
+						       : fitting;
+	const size_t table =
+		(sizeof(struct ri_slab) + count * sizeof(struct ri_stack) +
+		 PAGE_BYTES - 1) /
+		PAGE_BYTES * PAGE_BYTES;
+	const size_t bytes = table + count * slot;
+	struct ri_slab *slab;
+	void *start;
+	int error = stacks->kernel->map(stacks->kernel, bytes, &start);
+
+	if (error < 0)
+		return error;
+	/* -EINVAL: a kernel without huge pages, so there is nothing to forbid */
+	error = stacks->kernel->advise(stacks->kernel, start, bytes,
+				       MADV_NOHUGEPAGE);
+	if (error < 0 && error != -EINVAL) {
+		stacks->kernel->unmap(stacks->kernel, start, bytes);
+		return error;
+	}
+	slab = start;
+	slab->next = class->slabs;
+	slab->bytes = bytes;
+	slab->slots = (char *)start + table;
+	slab->count = (unsigned)count;
+	slab->made = 0;
+	class->slabs = slab;
+	return 0;
+}
+
+/* A guard that needs a mapping of its own: for kernels before 6.13. */
+static int forbid(struct ri_stacks *stacks, char *start)
+{
+	if (stacks->forbidden >= FORBIDDEN_MAX) {
+		if (!stacks->told)
+			ri_log(&stacks->log,
+			       "no more stacks: %u guard pages are the bound on "
+			       "kernels before 6.13 (vm.max_map_count)",
+			       stacks->forbidden);
+		stacks->told = true;
+		return -EAGAIN;
+	}
+	stacks->forbidden++;
+	return stacks->kernel->forbid(stacks->kernel, start,
+				      RI_STACK_GUARD_BYTES);
+}
+
+static int guard(struct ri_stacks *stacks, char *start)
+{
+	if (stacks->guard_install) {
+		const int error = stacks->kernel->advise(stacks->kernel, start,
+							 RI_STACK_GUARD_BYTES,
+							 ADVICE_GUARD_INSTALL);
+
+		/* an older kernel, or locked memory (mlockall) */
+		if (error != -EINVAL)
+			return error;
+		stacks->guard_install = false;
+	}
+	return forbid(stacks, start);
+}
+
+/* Carves the next slot of a slab. */
+static int carve(struct ri_stacks *stacks, struct ri_stack_class *class)
+{
+	struct ri_slab *slab = class->slabs;
+	struct ri_stack *stack = &slab->stacks[slab->made];
+	char *slot = slab->slots + slab->made * slot_bytes(class);
+	const size_t colour = (slab->made % COLOURS) * COLOUR_BYTES;
+	const int error = guard(stacks, slot);
+
+	if (error < 0)
+		return error;
+	stack->low = slot + RI_STACK_GUARD_BYTES;
+	stack->top = slot + slot_bytes(class) - colour;
+#if RI_TSAN
+	stack->tsan = __tsan_create_fiber(0);
+#endif
+#if RI_VALGRIND
+	stack->valgrind = VALGRIND_STACK_REGISTER(stack->low, stack->top);
+#endif
+	slab->made++;
+	class->made++;
+	stack->next = class->free;
+	if (!class->free)
+		class->last = &stack->next;
+	class->free = stack;
+	return 0;
+}
+
+int ri_stacks_make(struct ri_stacks *stacks, unsigned index)
+{
+	struct ri_stack_class *class = &stacks->classes[index];
+
+	if (!class->slabs || class->slabs->made == class->slabs->count) {
+		const int error = map_slab(stacks, class);
+
+		if (error < 0)
+			return error;
+	}
+	return carve(stacks, class);
+}
+
+struct ri_stack *ri_stacks_take(struct ri_stacks *stacks, unsigned index)
+{
+	struct ri_stack_class *class = &stacks->classes[index];
+	struct ri_stack *stack = class->free;
+
+	ri_check(stack != NULL,
+		 "no free stack of %zu bytes, %u made, %u "
+		 "reserved",
+		 class->usable_bytes, class->made, class->reserved);
+	class->free = stack->next;
+	if (!class->free)
+		class->last = &class->free;
+#if RI_ASAN
+	__asan_unpoison_memory_region(stack->low,
+				      (size_t)(stack->top - stack->low));
+#endif
+	return stack;
+}
+
+void ri_stacks_give(struct ri_stacks *stacks, unsigned index,
+		    struct ri_stack *stack)
+{
+	struct ri_stack_class *class = &stacks->classes[index];
+
+#if RI_ASAN
+	/* The longer a dead frame is left alone, the more use of it is seen. */
+	stack->next = NULL;
+	*class->last = stack;
+	class->last = &stack->next;
+#else
+	stack->next = class->free;
+	if (!class->free)
+		class->last = &stack->next;
+	class->free = stack;
+#endif
+}
+
+const struct ri_stack *ri_stacks_guarding(const struct ri_stacks *stacks,
+					  const void *address)
+{
+	for (unsigned i = 0; i < RI_STACK_CLASSES; i++) {
+		const struct ri_stack_class *class = &stacks->classes[i];
+		const struct ri_slab *slab;
+
+		for (slab = class->slabs; slab; slab = slab->next) {
+			const size_t offset =
+				(size_t)((const char *)address - slab->slots);
+			const size_t index = offset / slot_bytes(class);
+
+			if ((const char *)address >= slab->slots &&
+			    index < slab->made &&
+			    offset % slot_bytes(class) < RI_STACK_GUARD_BYTES)
+				return &slab->stacks[index];
+		}
+	}
+	return NULL;
+}

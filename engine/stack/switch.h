@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * From one stack to another. What the System V ABI says a callee preserves is
+ * saved on the stack that is left: six registers, MXCSR's and the x87 control
+ * word. The saved context is that stack's pointer.
+ *
+ * Both functions come back when somebody switches to what they saved. They
+ * end in `ret`, which the processor predicts; only the first entry on a fresh
+ * stack is a call.
+ *
+ * Indirect branch tracking (CET) is kept to. Shadow stacks are not: a `ret` to
+ * another stack is just what they forbid, and switching them too would need
+ * one mapping of the kernel's kind for each task. The objects are not marked
+ * for them, so the loader leaves them off; rota_run refuses if they are on.
+ */
+#ifndef RI_STACK_SWITCH_H
+#define RI_STACK_SWITCH_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+/* Saves this context to *save and resumes `to`. */
+void ri_switch(void **save, void *to);
+
+/* Saves this context to *save and calls entry(argument) on the fresh stack
+ * that ends at `top` (16-aligned), with the given control words. The entry
+ * never returns. */
+void ri_switch_start(void **save, void *top, void (*entry)(void *),
+		     void *argument, const uint64_t *control);
+
+/* The control words of this thread, as ri_switch_start wants them. */
+uint64_t ri_switch_control(void);
+
+/* Is this thread under a shadow stack? */
+bool ri_switch_shadowed(void);
+
+#endif
