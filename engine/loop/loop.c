@@ -1,0 +1,180 @@
+/* SPDX-License-Identifier: MIT */
+#include "loop/loop.h"
+
+#include "base/check.h"
+#include "ring/features.h"
+
+#include <errno.h>
+#include <string.h>
+
+/* How long the loop rests when the kernel has no memory for entries and
+ * nothing completes: it must not spin. */
+#define REST_NS ((int64_t)1000000)
+
+_Thread_local struct ri_loop *ri_loop_here;
+
+int ri_loop_init(struct ri_loop *loop, const struct ri_loop_options *options)
+{
+	const bool guard = !(options->ring.masked & RI_FEATURE_GUARD);
+	int error;
+
+	ri_check(!ri_loop_here, "this thread has a loop already");
+	memset(loop, 0, sizeof(*loop));
+	loop->kernel = options->kernel;
+	loop->hooks = options->hooks;
+	loop->log = options->log;
+	error = ri_ring_open(&loop->ring, loop->kernel, &loop->log,
+			     &options->ring);
+	if (error)
+		return error;
+	ri_stacks_init(&loop->stacks, loop->kernel, &loop->log, guard);
+	ri_fifo_init(&loop->ready);
+	ri_wheel_init(&loop->wheel, ri_loop_now(loop));
+	ri_fiber_init_thread(&loop->thread);
+	loop->current = &loop->thread;
+	loop->control = ri_switch_control();
+	loop->hand_on = !RI_ASAN && !ri_sanitizer_on_valgrind();
+	ri_loop_here = loop;
+	return 0;
+}
+
+void ri_loop_fini(struct ri_loop *loop)
+{
+	ri_check(ri_loop_here == loop, "loop %p is another thread's",
+		 (void *)loop);
+	ri_check(loop->live == 0, "%u tasks are alive", loop->live);
+	ri_check(loop->in_flight == 0, "%u operations are in flight",
+		 loop->in_flight);
+	ri_check(ri_wheel_empty(&loop->wheel), "timers are armed");
+	ri_check(ri_fifo_empty(&loop->ready), "fibers are ready");
+	ri_stacks_fini(&loop->stacks);
+	ri_ring_close(&loop->ring);
+	ri_loop_here = NULL;
+}
+
+bool ri_loop_look(struct ri_loop *loop)
+{
+	loop->fuel = RI_LOOK_SWITCHES;
+	loop->turn_left -= RI_LOOK_SWITCHES;
+	return loop->turn_left <= 0 || ri_ring_ready(&loop->ring);
+}
+
+/* The next fiber of an ended one's stack, or none: then it was left. */
+static bool hand_on(struct ri_loop *loop, unsigned class,
+		    struct ri_stack *stack)
+{
+	struct ri_fiber *to;
+
+	if (!loop->hand_on) {
+		/* The frame that runs is on it: the loop gives it back. */
+		loop->vacated = stack;
+		loop->vacated_class = class;
+		loop->current = &loop->thread;
+		ri_fiber_switch(&loop->ended, &loop->thread, true);
+	}
+	to = ri_loop_pick(loop);
+	loop->current = to;
+	if (!to->sp && to->stack_class == class) {
+		ri_fiber_mount(to, stack);
+		return true;
+	}
+	ri_stacks_give(&loop->stacks, class, stack);
+	if (!to->sp)
+		ri_loop_start(loop, &loop->ended, to);
+	ri_fiber_switch(&loop->ended, to, true);
+	return false;
+}
+
+/* The outermost frame on every stack: runs one task after the other. */
+static void fiber_main(void *argument)
+{
+	struct ri_loop *loop = argument;
+	bool more;
+
+	ri_fiber_land(loop->current);
+	do {
+		struct ri_fiber *fiber = loop->current;
+		struct ri_stack *stack = fiber->stack;
+		const unsigned class = fiber->stack_class;
+
+		loop->hooks->run(loop, fiber);
+		loop->live--;
+		more = hand_on(loop, class, stack);
+	} while (more);
+	ri_check(false, "an ended task was resumed");
+}
+
+void ri_loop_start(struct ri_loop *loop, struct ri_fiber *from,
+		   struct ri_fiber *to)
+{
+	ri_fiber_mount(to, ri_stacks_take(&loop->stacks, to->stack_class));
+	ri_fiber_start(from, to, fiber_main, loop, &loop->control,
+		       from == &loop->ended);
+}
+
+/* Runs ready fibers until there is none or the turn's switches are used. */
+static void run_ready(struct ri_loop *loop)
+{
+	loop->fuel = RI_LOOK_SWITCHES;
+	loop->turn_left = RI_TURN_SWITCHES;
+	do {
+		ri_loop_leave(loop, &loop->thread);
+		if (loop->vacated)
+			ri_stacks_give(&loop->stacks, loop->vacated_class,
+				       loop->vacated);
+		loop->vacated = NULL;
+		/* Where stacks are not handed on, each end comes by here. */
+	} while (!loop->hand_on && loop->turn_left > 0 &&
+		 !ri_fifo_empty(&loop->ready));
+}
+
+static void on_completion(void *context, const struct io_uring_cqe *cqe)
+{
+	struct ri_loop *loop = context;
+
+	loop->hooks->complete(loop, cqe);
+}
+
+static void submit_and_wait(struct ri_loop *loop, bool idle)
+{
+	struct ri_ring *ring = &loop->ring;
+	int error;
+
+	if (!idle && !ri_ring_queued(ring) && !ri_ring_ready(ring))
+		return;
+	error = ri_ring_enter(ring, idle, ri_wheel_next_ns(&loop->wheel));
+	if (ri_ring_reap(ring, on_completion, loop) == 0 && error && idle)
+		ri_ring_rest(ring, ri_loop_now(loop) + REST_NS);
+}
+
+static void fire_due(struct ri_loop *loop)
+{
+	struct rota_timer *timer;
+
+	if (ri_wheel_empty(&loop->wheel))
+		return;
+	ri_loop_now(loop);
+	while ((timer = ri_wheel_expire(&loop->wheel, loop->now_ns)))
+		timer->fire(timer);
+}
+
+static void turn(struct ri_loop *loop)
+{
+	bool idle;
+
+	loop->turns++;
+	run_ready(loop);
+	idle = !loop->hooks->submit(loop) && ri_fifo_empty(&loop->ready);
+	if (!loop->live)
+		return;
+	if (idle && !loop->in_flight && ri_wheel_empty(&loop->wheel))
+		loop->hooks->stuck(loop);
+	submit_and_wait(loop, idle);
+	fire_due(loop);
+}
+
+void ri_loop_run(struct ri_loop *loop)
+{
+	while (loop->live)
+		turn(loop);
+}

@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Time. Durations end in _ns; points in time are called deadline_ns and are
+ * nanoseconds of CLOCK_MONOTONIC (clock_gettime(2)): it does not jump, and
+ * stands still while the machine is suspended.
+ */
+#ifndef ROTA_CLOCK_H
+#define ROTA_CLOCK_H
+
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+#pragma GCC visibility push(default)
+
+/* The point in time that never comes. */
+#define ROTA_NEVER INT64_MAX
+
+#define ROTA_MICROSECOND INT64_C(1000)
+#define ROTA_MILLISECOND INT64_C(1000000)
+#define ROTA_SECOND INT64_C(1000000000)
+
+/* The time now. Never fails, never suspends, for any thread. Inside a task it
+ * is the engine's clock. */
+int64_t rota_now_ns(void);
+
+/* The point in time that is duration_ns from now. A negative duration counts
+ * as 0; a sum past the end of time is ROTA_NEVER. Never fails, never
+ * suspends, for any thread. */
+int64_t rota_after_ns(int64_t duration_ns);
+
+#pragma GCC visibility pop
+#ifdef __cplusplus
+}
+#endif
+
+#endif
