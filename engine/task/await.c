@@ -1,0 +1,54 @@
+/* SPDX-License-Identifier: MIT */
+#include "rota/await.h"
+
+#include "task/operation.h"
+
+#include <errno.h>
+#include <string.h>
+
+/* Constants that liburing 2.3's headers lack, under names of our own. */
+#define OP_READ_MULTISHOT 49          /* Linux 6.7 */
+#define OP_RECV_ZC 58                 /* Linux 6.15: always multishot */
+#define TIMEOUT_MULTISHOT (1u << 6)   /* Linux 6.4 */
+#define URING_CMD_MULTISHOT (1u << 1) /* Linux 6.17 */
+
+/* They tie entries together, or take completions and buffers out of sight. */
+#define FLAGS_REFUSED                                         \
+	(IOSQE_IO_LINK | IOSQE_IO_HARDLINK | IOSQE_IO_DRAIN | \
+	 IOSQE_CQE_SKIP_SUCCESS | IOSQE_BUFFER_SELECT)
+
+static bool is_multishot(const struct io_uring_sqe *entry)
+{
+	switch (entry->opcode) {
+	case IORING_OP_ACCEPT:
+		return entry->ioprio & IORING_ACCEPT_MULTISHOT;
+	case IORING_OP_RECV:
+	case IORING_OP_RECVMSG:
+		return entry->ioprio & IORING_RECV_MULTISHOT;
+	case IORING_OP_POLL_ADD:
+		return entry->len & IORING_POLL_ADD_MULTI;
+	case IORING_OP_TIMEOUT:
+		return entry->timeout_flags & TIMEOUT_MULTISHOT;
+	case IORING_OP_URING_CMD:
+		return entry->rw_flags & (int)URING_CMD_MULTISHOT;
+	case OP_READ_MULTISHOT:
+	case OP_RECV_ZC:
+		return true;
+	default:
+		return false;
+	}
+}
+
+int rota_await(const struct io_uring_sqe *entry)
+{
+	struct ri_verb verb;
+	int error;
+
+	if (entry->flags & FLAGS_REFUSED || is_multishot(entry))
+		return -EINVAL;
+	error = ri_verb_begin(&verb, "rota_await", 0);
+	if (error)
+		return error;
+	memcpy(verb.entry, entry, sizeof(*entry));
+	return ri_verb_await(&verb);
+}

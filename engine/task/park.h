@@ -1,0 +1,69 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The one place that parks a task, and the one that wakes it.
+ *
+ * A blocking verb is: fill in a wait in its own frame, ri_park, decode. While
+ * it is parked, the record points to the wait. Whoever wakes it writes the
+ * result, once.
+ *
+ * Each way out of a task checks that its innermost scope is still above the
+ * stack pointer: a function that returned past an open group or deadline is
+ * found at the next suspension, and named.
+ */
+#ifndef RI_TASK_PARK_H
+#define RI_TASK_PARK_H
+
+#include "task/task.h"
+
+struct ri_wait {
+	const char *what; /* the verb, for dumps */
+	/* Ends the wait early, because a scope of the task is over: now by
+	 * ri_wake, or later by an operation's completion. NULL: it always waits
+	 * to its end. */
+	void (*interrupt)(struct ri_tasks *tasks, struct rota_task *task);
+	int64_t since_ns; /* the clock when it parked */
+	int result;       /* written by who wakes it */
+};
+
+/* Aborts, naming the innermost scope of the task and the line that opened
+ * it, which the task `did` what it must not before ending. */
+__attribute__((cold, noreturn)) void
+ri_scope_left_open(const struct rota_task *task, const char *did);
+
+/* Leaves the running task. The one place. */
+static inline void ri_task_leave(struct ri_tasks *tasks, struct rota_task *self)
+{
+	const uintptr_t here = (uintptr_t)__builtin_frame_address(0);
+	const uintptr_t low = self->stack_low;
+
+	/* Below here on its own stack: in a frame that has returned. */
+	if (__builtin_expect((uintptr_t)self->scope - low < here - low, 0))
+		ri_scope_left_open(self, "returned from the function");
+	ri_loop_leave(&tasks->loop, &self->fiber);
+}
+
+/* Parks the running task until it is woken. Returns the result. */
+static inline int ri_park(struct ri_tasks *tasks, struct rota_task *self,
+			  struct ri_wait *wait)
+{
+	ri_assert(!self->wait, "%s is parked already", ri_task_name(self));
+	wait->since_ns = tasks->loop.now_ns;
+	self->wait = wait;
+	tasks->parked++;
+	ri_task_leave(tasks, self);
+	return wait->result;
+}
+
+/* Wakes a parked task: it goes on, with this result, when its turn comes. */
+static inline void ri_wake(struct ri_tasks *tasks, struct rota_task *task,
+			   int result)
+{
+	ri_check(task->wait != NULL, "task %s is woken but not parked",
+		 ri_task_name(task));
+	task->wait->result = result;
+	task->wait = NULL;
+	tasks->parked--;
+	ri_loop_ready(&tasks->loop, &task->fiber);
+}
+
+#endif

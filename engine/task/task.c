@@ -1,0 +1,98 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What a task asks about itself, and its own suspensions: yield and sleep.
+ */
+#include "rota/task.h"
+
+#include "rota/clock.h"
+#include "task/park.h"
+#include "task/scope.h"
+
+void ri_task_missing(const char *function)
+{
+	ri_abort(__FILE__, __LINE__, "%s is called outside of a task",
+		 function);
+}
+
+const char *ri_task_name(const struct rota_task *task)
+{
+	return task->name ? task->name : task->site->function;
+}
+
+int rota_cancelled(void)
+{
+	return ri_task_self("rota_cancelled")->scope->code;
+}
+
+struct rota_cause rota_cause(void)
+{
+	return ri_task_self("rota_cause")->scope->cause;
+}
+
+void rota_task_set_name(const char *name)
+{
+	ri_task_self("rota_task_set_name")->name = name;
+}
+
+const char *rota_task_name(void)
+{
+	return ri_task_name(ri_task_self("rota_task_name"));
+}
+
+int rota_yield(void)
+{
+	struct rota_task *self = ri_task_self("rota_yield");
+	struct ri_tasks *tasks = ri_tasks_here();
+	const int code = self->scope->code;
+
+	if (__builtin_expect(code != 0, 0))
+		return code;
+	ri_loop_ready(&tasks->loop, &self->fiber);
+	ri_task_leave(tasks, self);
+	return 0;
+}
+
+/* In the frame of who sleeps. */
+struct sleep {
+	struct ri_wait wait;
+	struct rota_timer timer;
+	struct rota_task *task;
+};
+
+static void sleep_interrupt(struct ri_tasks *tasks, struct rota_task *task)
+{
+	struct sleep *sleep = ri_container(task->wait, struct sleep, wait);
+
+	if (sleep->timer.link.next)
+		ri_wheel_remove(&tasks->loop.wheel, &sleep->timer);
+	ri_wake(tasks, task, task->scope->code);
+}
+
+static void sleep_over(struct rota_timer *timer)
+{
+	ri_wake(ri_tasks_here(), ri_container(timer, struct sleep, timer)->task,
+		0);
+}
+
+int rota_sleep_until(int64_t deadline_ns)
+{
+	struct rota_task *self = ri_task_self("rota_sleep");
+	struct ri_tasks *tasks = ri_tasks_here();
+	struct sleep sleep = {
+		.wait = { .what = "sleep", .interrupt = sleep_interrupt },
+		.timer = { .deadline_ns = deadline_ns, .fire = sleep_over },
+		.task = self,
+	};
+
+	if (self->scope->code)
+		return self->scope->code;
+	if (deadline_ns != INT64_MAX &&
+	    !ri_loop_arm(&tasks->loop, &sleep.timer))
+		return rota_yield();
+	return ri_park(tasks, self, &sleep.wait);
+}
+
+int rota_sleep(int64_t duration_ns)
+{
+	return rota_sleep_until(rota_after_ns(duration_ns));
+}

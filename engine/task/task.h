@@ -1,0 +1,155 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The record of a task, and what the task floor keeps for one loop.
+ *
+ * A record is three cache lines in a slab that is never given back while the
+ * loop lives: so its address, with a generation, can name an operation to the
+ * kernel, and a late completion never meets freed memory. Spawning and running
+ * a task with a small value touches the first two lines only.
+ *
+ * What a wait needs beyond `wait` lives in the frame that waits (task/park.h).
+ *
+ * A task is
+ *
+ *	free -> ready (unstarted) -> running <-> ready
+ *	                             running <-> parked (wait != NULL)
+ *	                             running  -> free
+ */
+#ifndef RI_TASK_TASK_H
+#define RI_TASK_TASK_H
+
+#include "base/check.h"
+#include "base/list.h"
+#include "loop/loop.h"
+#include "rota/group.h"
+#include "rota/scope.h"
+
+#include <assert.h>
+#include <stdalign.h>
+
+struct ri_wait;
+
+enum ri_task_flag {
+	RI_TASK_ALIVE = 1u << 0,     /* accepted and not ended */
+	RI_TASK_IN_FLIGHT = 1u << 1, /* its operation is the kernel's */
+};
+
+struct rota_task {
+	/* First line: what a switch and a completion touch. */
+	alignas(64) struct ri_fiber fiber; /* with flags, generation and id */
+	struct rota_scope *scope;          /* the innermost one it is in */
+	struct ri_wait *wait;     /* what it is parked on; NULL: nothing */
+	struct rota_group *group; /* whose member it is */
+	uintptr_t stack_low;      /* lowest address of its stack */
+	/* Second line: what a spawn adds. */
+	struct rota_link member;      /* among the members of its group */
+	rota_task_fn *fn;             /* what it runs */
+	const struct rota_site *site; /* where it was spawned */
+	alignas(16) unsigned char value[ROTA_VALUE_BYTES]; /* fn's argument */
+	/* Third line, with the rest of the value. */
+	const struct rota_site *scope_site; /* where `scope` was opened: known
+					       also when its frame is gone */
+	const char *name; /* given by rota_task_set_name, or NULL */
+};
+
+#if !RI_SANITIZED
+static_assert(sizeof(struct rota_task) == 192, "three cache lines");
+#endif
+
+/* One bucket for each low part of a descriptor's number. */
+#define RI_DESCRIPTOR_BUCKETS 65536u
+
+struct ri_tasks {
+	struct ri_loop loop;       /* first: the loop is this, seen below */
+	struct rota_task *slab;    /* all records, used or not */
+	struct ri_fifo_node *free; /* pile of records that were used */
+	unsigned made;             /* records of the slab used so far */
+	unsigned max;              /* the bound */
+	uint32_t next_id;          /* the id of the next task */
+	unsigned parked;           /* tasks in a wait, for counters */
+	uint8_t stack_class;       /* the default size of stacks */
+	struct rota_link sweeps;   /* cancelled groups with members to tell */
+	struct rota_link cancels;  /* operations whose cancel is to write */
+	struct rota_link retries;  /* those whose cancel missed */
+	struct rota_timer retry;   /* when they are tried again */
+	int64_t retry_ns;          /* how long after */
+	struct rota_chain **descriptors; /* operations by descriptor */
+	struct rota_link starved;        /* tasks that wait for a descriptor */
+	int64_t starved_told_ns;         /* when that was last told */
+	struct rota_group root;          /* the group of the first task */
+};
+
+/* This thread's, which must be a loop's. */
+static inline struct ri_tasks *ri_tasks_here(void)
+{
+	return (struct ri_tasks *)(void *)ri_loop_here;
+}
+
+static inline struct ri_tasks *ri_tasks_of(struct ri_loop *loop)
+{
+	return (struct ri_tasks *)(void *)loop;
+}
+
+static inline struct rota_task *ri_task_of(struct ri_fiber *fiber)
+{
+	return (struct rota_task *)(void *)fiber;
+}
+
+/* Aborts, naming the function that is for tasks only. */
+__attribute__((cold, noreturn)) void ri_task_missing(const char *function);
+
+/* The task that runs. Aborts outside of one. */
+static inline struct rota_task *ri_task_self(const char *function)
+{
+	struct ri_loop *loop = ri_loop_here;
+
+	if (__builtin_expect(!loop || !ri_loop_in_fiber(loop), 0))
+		ri_task_missing(function);
+	return ri_task_of(loop->current);
+}
+
+/* What it is called in dumps. */
+const char *ri_task_name(const struct rota_task *task);
+
+struct ri_tasks_options {
+	const struct ri_kernel *kernel;
+	struct ri_log log;
+	struct ri_ring_options ring;
+	size_t stack_bytes; /* usable; 0: the default */
+	unsigned tasks_max; /* 0: the default */
+};
+
+#define RI_TASKS_MAX_DEFAULT 1048576u
+
+/* Sets up a loop that runs tasks, on this thread. 0, or -errno with a line in
+ * the log. */
+int ri_tasks_init(struct ri_tasks *tasks,
+		  const struct ri_tasks_options *options);
+
+/* Runs fn(arg) as the first task, and every task that comes of it. Returns
+ * what fn returned, or why it could not be spawned. */
+int ri_tasks_run(struct ri_tasks *tasks, rota_task_fn *fn, void *arg);
+
+/* Every task must have ended. */
+void ri_tasks_fini(struct ri_tasks *tasks);
+
+/* One line about a task, for people. Its length; 0: the record is not in use.
+ * Reads only, and allocates nothing: for signal handlers too. */
+#define RI_TASK_LINE_BYTES 512
+size_t ri_task_describe(const struct ri_tasks *tasks,
+			const struct rota_task *task,
+			char line[RI_TASK_LINE_BYTES]);
+
+/* Makes a member of a group and readies it: the slot is taken already. 0, or
+ * -EAGAIN, -ENOMEM. */
+int ri_task_accept(struct ri_tasks *tasks, struct rota_group *group,
+		   rota_task_fn *fn, const void *value,
+		   const struct rota_site *site);
+
+/* A member has ended with this result: it leaves its group. (group.c) */
+void ri_group_leave(struct ri_tasks *tasks, struct rota_task *task, int result);
+
+/* Tells members of cancelled groups, a slice of them. (group.c) */
+void ri_group_sweep(struct ri_tasks *tasks);
+
+#endif

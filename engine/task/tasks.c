@@ -1,0 +1,269 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The task floor of one loop: its records, from acceptance to end.
+ */
+#include "task/operation.h"
+#include "task/park.h"
+#include "task/scope.h"
+#include "task/task.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+size_t ri_task_describe(const struct ri_tasks *tasks,
+			const struct rota_task *task,
+			char line[RI_TASK_LINE_BYTES])
+{
+	const struct ri_wait *wait = task->wait;
+	const char *state = "is ready";
+	int64_t waited_ns = 0;
+	int length;
+
+	if (!(task->fiber.flags & RI_TASK_ALIVE))
+		return 0;
+	if (wait) {
+		state = wait->what;
+		waited_ns = tasks->loop.now_ns - wait->since_ns;
+	} else if (tasks->loop.current == &task->fiber) {
+		state = "runs";
+	} else if (!task->fiber.sp) {
+		state = "has not started";
+	}
+	length = snprintf(line, RI_TASK_LINE_BYTES,
+			  "task %u %s (spawned at %s:%d) %s%s%s",
+			  task->fiber.id, ri_task_name(task), task->site->file,
+			  task->site->line, wait ? "waits in " : "", state,
+			  task->scope->code ? ", cancelled" : "");
+	if (wait && length > 0 && length < RI_TASK_LINE_BYTES)
+		length += snprintf(line + length,
+				   RI_TASK_LINE_BYTES - (size_t)length,
+				   " for %lld ms",
+				   (long long)(waited_ns / 1000000));
+	return length < RI_TASK_LINE_BYTES ? (size_t)length
+					   : RI_TASK_LINE_BYTES - 1;
+}
+
+static void run(struct ri_loop *loop, struct ri_fiber *fiber)
+{
+	struct ri_tasks *tasks = ri_tasks_of(loop);
+	struct rota_task *task = ri_task_of(fiber);
+	int result;
+
+	task->stack_low = (uintptr_t)fiber->stack->low;
+	result = task->fn(task->value);
+	if (__builtin_expect(task->scope != &task->group->scope, 0))
+		ri_scope_left_open(task, "has ended");
+	fiber->flags = 0;
+	ri_stacks_unreserve(&loop->stacks, fiber->stack_class);
+	ri_group_leave(tasks, task, result);
+	fiber->ready.next = tasks->free;
+	tasks->free = &fiber->ready;
+}
+
+static bool submit(struct ri_loop *loop)
+{
+	struct ri_tasks *tasks = ri_tasks_of(loop);
+
+	if (__builtin_expect(ri_list_empty(&tasks->sweeps) &&
+				     ri_list_empty(&tasks->cancels),
+			     1))
+		return false;
+	ri_group_sweep(tasks);
+	ri_operations_cancel(tasks);
+	return !ri_list_empty(&tasks->sweeps) ||
+	       !ri_list_empty(&tasks->cancels);
+}
+
+/* A new record, or NULL at the bound. */
+static struct rota_task *take_record(struct ri_tasks *tasks)
+{
+	struct ri_fifo_node *node = tasks->free;
+
+	if (__builtin_expect(node != NULL, 1)) {
+		tasks->free = node->next;
+		return ri_task_of(ri_container(node, struct ri_fiber, ready));
+	}
+	if (tasks->made == tasks->max)
+		return NULL;
+	return &tasks->slab[tasks->made++];
+}
+
+static void copy_value(struct rota_task *task, const void *value, size_t bytes)
+{
+	/* The common sizes, without a call. */
+	if (bytes == sizeof(int))
+		memcpy(task->value, value, sizeof(int));
+	else if (bytes == sizeof(void *))
+		memcpy(task->value, value, sizeof(void *));
+	else
+		memcpy(task->value, value, bytes);
+}
+
+int ri_task_accept(struct ri_tasks *tasks, struct rota_group *group,
+		   rota_task_fn *fn, const void *value,
+		   const struct rota_site *site)
+{
+	struct ri_loop *loop = &tasks->loop;
+	struct rota_task *task;
+	int error;
+
+	ri_check(site->value_bytes <= ROTA_VALUE_BYTES,
+		 "a value of %u bytes, spawned at %s:%d", site->value_bytes,
+		 site->file, site->line);
+	error = ri_stacks_reserve(&loop->stacks, group->stack_class);
+	if (__builtin_expect(error != 0, 0))
+		return error;
+	task = take_record(tasks);
+	if (__builtin_expect(!task, 0)) {
+		ri_stacks_unreserve(&loop->stacks, group->stack_class);
+		return -EAGAIN;
+	}
+	task->fiber.sp = NULL;
+	task->fiber.stack_class = group->stack_class;
+	task->fiber.flags = RI_TASK_ALIVE;
+	task->fiber.id = tasks->next_id++;
+	task->scope = &group->scope;
+	task->wait = NULL;
+	task->group = group;
+	task->fn = fn;
+	task->site = site;
+	task->scope_site = NULL;
+	task->name = NULL;
+	copy_value(task, value, site->value_bytes);
+	ri_list_append(&group->members, &task->member);
+	loop->live++;
+	ri_loop_ready(loop, &task->fiber);
+	return 0;
+}
+
+/* There is no task to blame, but all of them: their list goes to the log. */
+static void stuck(struct ri_loop *loop)
+{
+	struct ri_tasks *tasks = ri_tasks_of(loop);
+	char line[RI_TASK_LINE_BYTES];
+
+	for (unsigned i = 0; i < tasks->made; i++)
+		if (ri_task_describe(tasks, &tasks->slab[i], line))
+			ri_log(&loop->log, "%s", line);
+	ri_abort(__FILE__, __LINE__,
+		 "deadlock: %u tasks wait for each other, nothing is in flight",
+		 loop->live);
+}
+
+static const struct ri_loop_hooks hooks = {
+	.run = run,
+	.complete = ri_operation_complete,
+	.submit = submit,
+	.stuck = stuck,
+};
+
+static int map_tables(struct ri_tasks *tasks)
+{
+	const struct ri_kernel *kernel = tasks->loop.kernel;
+	void *start;
+	int error;
+
+	error = kernel->map(kernel, tasks->max * sizeof(struct rota_task),
+			    &start);
+	if (error < 0)
+		return error;
+	tasks->slab = start;
+	error = kernel->map(kernel, RI_DESCRIPTOR_BUCKETS * sizeof(void *),
+			    &start);
+	if (error < 0)
+		kernel->unmap(kernel, tasks->slab,
+			      tasks->max * sizeof(struct rota_task));
+	else
+		tasks->descriptors = start;
+	return error < 0 ? error : 0;
+}
+
+int ri_tasks_init(struct ri_tasks *tasks,
+		  const struct ri_tasks_options *options)
+{
+	const struct ri_loop_options loop = { .kernel = options->kernel,
+					      .hooks = &hooks,
+					      .log = options->log,
+					      .ring = options->ring };
+	const int stack_class =
+		ri_stacks_class(options->stack_bytes ? options->stack_bytes
+						     : RI_STACK_BYTES_DEFAULT);
+	int error;
+
+	memset(tasks, 0, sizeof(*tasks));
+	if (stack_class < 0) {
+		ri_log(&options->log, "stack_bytes is %zu, the most is %zu",
+		       options->stack_bytes, RI_STACK_BYTES_MAX);
+		return -EINVAL;
+	}
+	tasks->stack_class = (uint8_t)stack_class;
+	tasks->max = options->tasks_max ? options->tasks_max
+					: RI_TASKS_MAX_DEFAULT;
+	ri_list_init(&tasks->sweeps);
+	ri_list_init(&tasks->cancels);
+	ri_list_init(&tasks->retries);
+	ri_list_init(&tasks->starved);
+	error = ri_loop_init(&tasks->loop, &loop);
+	if (error)
+		return error;
+	error = map_tables(tasks);
+	if (error) {
+		ri_log(&options->log, "no memory for the records of %u tasks",
+		       tasks->max);
+		ri_loop_fini(&tasks->loop);
+	}
+	return error;
+}
+
+void ri_tasks_fini(struct ri_tasks *tasks)
+{
+	const struct ri_kernel *kernel = tasks->loop.kernel;
+
+	ri_check(tasks->parked == 0, "%u tasks are parked", tasks->parked);
+	ri_loop_fini(&tasks->loop);
+	kernel->unmap(kernel, tasks->descriptors,
+		      RI_DESCRIPTOR_BUCKETS * sizeof(void *));
+	kernel->unmap(kernel, tasks->slab,
+		      tasks->max * sizeof(struct rota_task));
+}
+
+/* The first task: keeps its result beside the group's, which has errors only. */
+struct first {
+	rota_task_fn *fn;
+	void *arg;
+	int *result;
+};
+
+static int run_first(void *value)
+{
+	const struct first *first = value;
+
+	return *first->result = first->fn(first->arg);
+}
+
+int ri_tasks_run(struct ri_tasks *tasks, rota_task_fn *fn, void *arg)
+{
+	static const struct rota_site site = { "rota_run", "main", 0,
+					       sizeof(struct first) };
+	struct rota_group *root = &tasks->root;
+	int result = 0;
+	const struct first first = { fn, arg, &result };
+	int error;
+
+	ri_scope_open(tasks, &root->scope, RI_SCOPE_GROUP, NULL, &site);
+	ri_list_init(&root->members);
+	ri_list_init(&root->waiters);
+	root->limit = UINT32_MAX;
+	root->mode = ROTA_GROUP_KEEP_GOING;
+	root->stack_class = tasks->stack_class;
+	root->live = 1;
+	error = ri_task_accept(tasks, root, run_first, &first, &site);
+	if (error) {
+		ri_log(&tasks->loop.log, "the first task has no stack: %s",
+		       strerror(-error));
+		return error;
+	}
+	ri_loop_run(&tasks->loop);
+	return result;
+}

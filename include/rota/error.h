@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Errors are values: every function that can fail returns >= 0 on success and
+ * -errno on failure. errno itself is neither read nor set, and does not
+ * survive a suspension.
+ *
+ * What rota itself says, and what it always means:
+ *
+ *	-ECANCELED   a scope of the task was cancelled (group.h)
+ *	-ETIME       a scope of the task is past its deadline (deadline.h);
+ *	             a socket's own time-outs are -ETIMEDOUT
+ *	-EAGAIN      full: a bound of the engine is reached, or you asked not
+ *	             to wait
+ *	-EDEADLK     the wait that you asked for could never end
+ *	-EBADF       also: the descriptor was closed by another task meanwhile
+ *	-EINVAL      an argument that cannot be meant: lengths over INT_MAX,
+ *	             flags that rota_await refuses, a malformed address
+ *
+ * Every other value is what the kernel said, as the manual page of the system
+ * call explains it.
+ *
+ * A verb that finds several scopes over returns the code of the outermost.
+ * Broken promises of the programmer (a group left open, a call outside of a
+ * task) are not errors: they end the program with file, line and values.
+ */
+#ifndef ROTA_ERROR_H
+#define ROTA_ERROR_H
+
+#include <errno.h>
+
+#endif
