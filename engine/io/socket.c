@@ -1,0 +1,130 @@
+/* SPDX-License-Identifier: MIT */
+#include "rota/socket.h"
+
+#include "io/starved.h"
+#include "task/operation.h"
+
+#include <errno.h>
+
+int rota_socket(int domain, int type, int protocol)
+{
+	struct ri_verb verb;
+	const int error = ri_verb_begin(&verb, "socket", 0);
+
+	if (error)
+		return error;
+	io_uring_prep_socket(verb.entry, domain, type | SOCK_CLOEXEC, protocol,
+			     0);
+	return ri_verb_await(&verb);
+}
+
+static int accept_one(int listener)
+{
+	struct ri_verb verb;
+	const int error = ri_verb_begin(&verb, "accept", 0);
+
+	if (error)
+		return error;
+	io_uring_prep_accept(verb.entry, listener, NULL, NULL, SOCK_CLOEXEC);
+	return ri_verb_await(&verb);
+}
+
+int rota_accept(int listener)
+{
+	for (;;) {
+		const int fd = accept_one(listener);
+		int error;
+
+		switch (fd) {
+		case -ECONNABORTED:
+			break;
+		case -EMFILE:
+		case -ENFILE:
+			error = ri_starved_wait(ri_tasks_here(),
+						ri_task_self("accept"), fd);
+			if (error)
+				return error;
+			break;
+		default:
+			return fd;
+		}
+	}
+}
+
+int rota_connect(int fd, const struct sockaddr *address, socklen_t bytes)
+{
+	struct ri_verb verb;
+	const int error = ri_verb_begin(&verb, "connect", 0);
+
+	if (error)
+		return error;
+	io_uring_prep_connect(verb.entry, fd, address, bytes);
+	return ri_verb_await(&verb);
+}
+
+int rota_send(int fd, const void *buffer, size_t bytes, int flags)
+{
+	struct ri_verb verb;
+	const int error = ri_verb_begin(&verb, "send", bytes);
+
+	if (error)
+		return error;
+	io_uring_prep_send(verb.entry, fd, buffer, bytes, flags | MSG_NOSIGNAL);
+	return ri_verb_await(&verb);
+}
+
+int rota_recv(int fd, void *buffer, size_t bytes, int flags)
+{
+	struct ri_verb verb;
+	const int error = ri_verb_begin(&verb, "recv", bytes);
+
+	if (error)
+		return error;
+	io_uring_prep_recv(verb.entry, fd, buffer, bytes, flags);
+	return ri_verb_await(&verb);
+}
+
+int rota_send_all(int fd, const void *buffer, size_t bytes, size_t *done)
+{
+	const char *start = buffer;
+	size_t sent = 0;
+	int n = 0;
+
+	while (sent < bytes) {
+		const size_t left = bytes - sent;
+
+		n = rota_send(fd, start + sent, left > INT_MAX ? INT_MAX : left,
+			      0);
+		if (n <= 0)
+			break;
+		sent += (size_t)n;
+	}
+	if (done)
+		*done = sent;
+	if (n < 0)
+		return n;
+	/* A send that takes nothing of something would never end. */
+	return sent == bytes ? 0 : -EIO;
+}
+
+int rota_shutdown(int fd, int how)
+{
+	struct ri_verb verb;
+	const int error = ri_verb_begin_release(&verb, "shutdown");
+
+	if (error)
+		return error;
+	io_uring_prep_shutdown(verb.entry, fd, how);
+	return ri_verb_await(&verb);
+}
+
+int rota_poll(int fd, unsigned events)
+{
+	struct ri_verb verb;
+	const int error = ri_verb_begin(&verb, "poll", 0);
+
+	if (error)
+		return error;
+	io_uring_prep_poll_add(verb.entry, fd, events);
+	return ri_verb_await(&verb);
+}
