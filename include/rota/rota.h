@@ -1,0 +1,22 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * rota: an asynchronous task engine on io_uring. All of it; each header stands
+ * alone too.
+ */
+#ifndef ROTA_ROTA_H
+#define ROTA_ROTA_H
+
+#include "rota/await.h"
+#include "rota/clock.h"
+#include "rota/deadline.h"
+#include "rota/engine.h"
+#include "rota/error.h"
+#include "rota/file.h"
+#include "rota/group.h"
+#include "rota/link.h"
+#include "rota/observe.h"
+#include "rota/scope.h"
+#include "rota/socket.h"
+#include "rota/task.h"
+
+#endif
