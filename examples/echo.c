@@ -1,0 +1,350 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * rota-echo: sends back what it receives, one task a connection.
+ *
+ *	keeper (group)                 the grace period, once stopping
+ *	  connections (group, limited) serve() for each connection
+ *	    accepting (group)          accept_all()
+ *
+ * The first task waits for SIGINT or SIGTERM. Then the innermost group is
+ * cancelled, so nothing more is accepted; every connection is shut down for
+ * reading, so an idle one ends at once and a busy one sends back what it has
+ * received; what is left after the grace period is cancelled.
+ */
+#include <rota/rota.h>
+
+#include <getopt.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/queue.h>
+#include <sys/resource.h>
+#include <sys/signalfd.h>
+#include <unistd.h>
+
+/* Descriptors that are not connections: standard ones, ring, listener, signal,
+ * and some that the program around may have open. */
+#define OTHER_DESCRIPTORS 32
+
+/* What one receive takes at most. Only pages that were used count: an idle
+ * connection that spoke in short messages holds one. */
+#define BUFFER_BYTES 16384
+
+struct options {
+	const char *address;
+	uint16_t port;
+	const char *path; /* of a Unix socket, or NULL */
+	int64_t idle_ns;  /* 0: none */
+	unsigned connections_max;
+	int64_t grace_ns;
+	bool quiet;
+};
+
+struct server;
+
+struct connection {
+	LIST_ENTRY(connection) link; /* among those that are open */
+	struct server *server;
+	int fd;
+};
+
+struct server {
+	struct options options;
+	int signals; /* a signalfd(2) */
+	int listener;
+	struct rota_group connections;
+	LIST_HEAD(, connection) open;
+	bool drained; /* all connections have ended */
+};
+
+/* Receives under the idle timeout, if there is one. */
+static int receive(const struct connection *connection, char *buffer)
+{
+	const int64_t idle_ns = connection->server->options.idle_ns;
+	struct rota_deadline idle;
+	int n;
+
+	if (!idle_ns)
+		return rota_recv(connection->fd, buffer, BUFFER_BYTES, 0);
+	rota_deadline_begin(&idle, rota_after_ns(idle_ns));
+	n = rota_recv(connection->fd, buffer, BUFFER_BYTES, 0);
+	rota_deadline_end(&idle);
+	return n;
+}
+
+static int serve(void *value)
+{
+	struct connection connection = *(struct connection *)value;
+	char buffer[BUFFER_BYTES];
+	int n;
+
+	LIST_INSERT_HEAD(&connection.server->open, &connection, link);
+	while ((n = receive(&connection, buffer)) > 0) {
+		n = rota_send_all(connection.fd, buffer, (size_t)n, NULL);
+		if (n < 0)
+			break;
+	}
+	LIST_REMOVE(&connection, link);
+	rota_close(connection.fd);
+	return n;
+}
+
+static int accept_all(void *value)
+{
+	struct server *server = *(struct server **)value;
+	struct connection connection = { .server = server };
+	int error;
+
+	for (;;) {
+		connection.fd = rota_accept(server->listener);
+		if (connection.fd < 0)
+			return connection.fd;
+		/* At the limit it waits: the backlog holds the others. */
+		error = rota_go(&server->connections, serve, connection);
+		if (error) {
+			rota_close(connection.fd);
+			if (error != -EAGAIN && error != -ENOMEM)
+				return error;
+		}
+	}
+}
+
+static int wait_for_signal(const struct server *server)
+{
+	struct signalfd_siginfo info;
+	const int n = rota_read(server->signals, &info, sizeof(info));
+
+	return n < 0 ? n : 0;
+}
+
+static int keep_grace(void *value)
+{
+	struct server *server = *(struct server **)value;
+	const int error = rota_sleep(server->options.grace_ns);
+
+	if (!error && !server->drained)
+		rota_group_cancel(&server->connections,
+				  (struct rota_cause){ 0, "grace is over" });
+	return error;
+}
+
+/* Ends connections: the idle ones now, the busy ones within the grace. */
+static void drain(struct server *server, struct rota_group *keeper)
+{
+	struct connection *connection;
+	const int error = rota_go(keeper, keep_grace, server);
+
+	LIST_FOREACH(connection, &server->open, link)
+	shutdown(connection->fd, SHUT_RD);
+	if (error)
+		rota_group_cancel(&server->connections,
+				  (struct rota_cause){ error, "no keeper" });
+	rota_group_wait(&server->connections);
+	server->drained = true;
+}
+
+static int serve_until_signal(struct server *server)
+{
+	const struct rota_group_options options = {
+		.name = "connections",
+		.limit = server->options.connections_max,
+		.mode = ROTA_GROUP_KEEP_GOING,
+	};
+	struct rota_group keeper, accepting;
+	int error;
+
+	rota_group_open(&keeper, NULL);
+	rota_group_open(&server->connections, &options);
+	rota_group_open(&accepting, NULL);
+	error = rota_go(&accepting, accept_all, server);
+	if (!error)
+		wait_for_signal(server); /* also ends when accepting fails */
+	rota_group_cancel(&accepting, (struct rota_cause){ 0, "stopping" });
+	error = rota_group_wait(&accepting);
+	drain(server, &keeper);
+	rota_group_cancel(&keeper, (struct rota_cause){ 0, "drained" });
+	rota_group_wait(&keeper);
+	return error == -ECANCELED ? 0 : error;
+}
+
+static int listen_on(const struct options *options, char *name, size_t bytes)
+{
+	char path[128];
+
+	snprintf(name, bytes, "%s:%u", options->address, options->port);
+	if (!options->path)
+		return rota_listen(options->address, options->port, NULL);
+	snprintf(name, bytes, "unix:%s", options->path);
+	/* One that is too long stays too long: rota_listen says so. */
+	snprintf(path, sizeof(path), "unix:%s", options->path);
+	return rota_listen(path, 0, NULL);
+}
+
+static int run(void *arg)
+{
+	struct server *server = arg;
+	char name[160];
+	int error;
+
+	server->listener = listen_on(&server->options, name, sizeof(name));
+	if (server->listener < 0) {
+		fprintf(stderr, "rota-echo: cannot listen on %s: %s\n", name,
+			strerror(-server->listener));
+		return server->listener;
+	}
+	error = rota_local_name(server->listener, name, sizeof(name));
+	if (error >= 0 && !server->options.quiet) {
+		printf("rota-echo: listening on %s\n", name);
+		fflush(stdout);
+	}
+	error = serve_until_signal(server);
+	if (error)
+		fprintf(stderr, "rota-echo: cannot accept: %s\n",
+			strerror(-error));
+	rota_close(server->listener);
+	if (server->options.path)
+		unlink(server->options.path);
+	return error;
+}
+
+/* The soft limit goes up to the hard one; what is left for connections. */
+static unsigned raise_limit(void)
+{
+	struct rlimit limit;
+
+	if (getrlimit(RLIMIT_NOFILE, &limit) < 0)
+		return 1;
+	limit.rlim_cur = limit.rlim_max;
+	setrlimit(RLIMIT_NOFILE, &limit);
+	getrlimit(RLIMIT_NOFILE, &limit);
+	if (limit.rlim_cur <= 2 * OTHER_DESCRIPTORS)
+		return 1;
+	if (limit.rlim_cur > 1u << 20)
+		return 1u << 20;
+	return (unsigned)limit.rlim_cur - OTHER_DESCRIPTORS;
+}
+
+static const char usage[] =
+	"usage: rota-echo [OPTION...]\n"
+	"Sends back what it receives, until SIGINT or SIGTERM.\n"
+	"\n"
+	"  --address ADDRESS      to listen on (127.0.0.1)\n"
+	"  --port PORT            0 takes a free one (7777)\n"
+	"  --unix PATH            listen on a Unix socket instead\n"
+	"  --idle-timeout-ms MS   ends connections that say nothing (none)\n"
+	"  --max-connections N    more wait in the backlog (the descriptor "
+	"limit)\n"
+	"  --grace-ms MS          to finish in when stopped (5000)\n"
+	"  --quiet                do not print the address\n"
+	"  --help                 this\n";
+
+__attribute__((noreturn)) static void refuse(const char *what)
+{
+	fprintf(stderr, "rota-echo: %s (--help lists the options)\n", what);
+	exit(2);
+}
+
+static long long number(const char *option, const char *text, long long most)
+{
+	char *end;
+	long long value;
+
+	errno = 0;
+	value = strtoll(text, &end, 10);
+	if (errno || end == text || *end || value < 0 || value > most) {
+		fprintf(stderr, "rota-echo: --%s wants 0 to %lld, not '%s'\n",
+			option, most, text);
+		exit(2);
+	}
+	return value;
+}
+
+static const struct option long_options[] = {
+	{ "address", required_argument, NULL, 'a' },
+	{ "port", required_argument, NULL, 'p' },
+	{ "unix", required_argument, NULL, 'u' },
+	{ "idle-timeout-ms", required_argument, NULL, 'i' },
+	{ "max-connections", required_argument, NULL, 'm' },
+	{ "grace-ms", required_argument, NULL, 'g' },
+	{ "quiet", no_argument, NULL, 'q' },
+	{ "help", no_argument, NULL, 'h' },
+	{ NULL, 0, NULL, 0 },
+};
+
+static void take_option(struct options *options, int option)
+{
+	const long long longest_ms = INT64_MAX / ROTA_MILLISECOND;
+
+	switch (option) {
+	case 'a':
+		options->address = optarg;
+		break;
+	case 'p':
+		options->port = (uint16_t)number("port", optarg, 65535);
+		break;
+	case 'u':
+		options->path = optarg;
+		break;
+	case 'i':
+		options->idle_ns =
+			number("idle-timeout-ms", optarg, longest_ms) *
+			ROTA_MILLISECOND;
+		break;
+	case 'm':
+		options->connections_max =
+			(unsigned)number("max-connections", optarg, 1 << 20);
+		break;
+	case 'g':
+		options->grace_ns = number("grace-ms", optarg, longest_ms) *
+				    ROTA_MILLISECOND;
+		break;
+	case 'q':
+		options->quiet = true;
+		break;
+	case 'h':
+		fputs(usage, stdout);
+		exit(0);
+	default:
+		fprintf(stderr, "rota-echo: --help lists the options\n");
+		exit(2);
+	}
+}
+
+static void parse(struct options *options, int argc, char **argv)
+{
+	int option;
+
+	while ((option = getopt_long(argc, argv, "", long_options, NULL)) >= 0)
+		take_option(options, option);
+	if (optind < argc)
+		refuse("it takes options only");
+	if (options->path && options->address)
+		refuse("--unix and --address exclude each other");
+	if (!options->address)
+		options->address = "127.0.0.1";
+	if (!options->connections_max)
+		refuse("--max-connections 0 would accept nobody");
+}
+
+int main(int argc, char **argv)
+{
+	struct server server = {
+		.options = { .port = 7777,
+			     .grace_ns = 5 * ROTA_SECOND,
+			     .connections_max = raise_limit() },
+	};
+	sigset_t stop;
+
+	parse(&server.options, argc, argv);
+	sigemptyset(&stop);
+	sigaddset(&stop, SIGINT);
+	sigaddset(&stop, SIGTERM);
+	sigprocmask(SIG_BLOCK, &stop, NULL);
+	server.signals = signalfd(-1, &stop, SFD_CLOEXEC);
+	if (server.signals < 0) {
+		perror("rota-echo: signalfd");
+		return 1;
+	}
+	return rota_run(NULL, run, &server) < 0;
+}
