@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What rota-bench echo was asked for, and the measurement of one server or
+ * of two of them in turns.
+ */
+#ifndef BENCH_ECHO_H
+#define BENCH_ECHO_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "address.h"
+#include "report.h"
+
+struct echo_settings {
+	const char *connect;    /* ADDR:PORT of a server that runs, or NULL */
+	const char *server;     /* command, or NULL */
+	const char *against;    /* command of the second one, or NULL */
+	struct address address; /* what connect says */
+	uint64_t connections;   /* to each server */
+	uint64_t size;          /* bytes of a message */
+	uint64_t seconds_ns;    /* measured, both servers together */
+	uint64_t warmup_ns;     /* before that, not counted */
+	int server_cpu;         /* -1: any */
+	int load_cpu;           /* -1: any */
+	bool sleeps;            /* the load sleeps while it waits */
+	bool spins;             /* the load does not, because it need not */
+	bool json;
+	bool help;
+};
+
+/* Measure and report: an exit code; a failure has been complained of. */
+int echo_alone(const struct echo_settings *settings, struct report *report);
+int echo_against(const struct echo_settings *settings, struct report *report);
+
+#endif

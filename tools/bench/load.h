@@ -1,0 +1,84 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * A closed loop of requests over many connections to one echo server. Each
+ * connection sends a message, waits until all of it is back, compares it,
+ * records how long that took, and sends the next.
+ *
+ * It is made to cost little beside the server, in one thread: edge-triggered
+ * epoll, so that nothing has to be asked for twice, and none of the read
+ * loops that this otherwise needs, because a connection knows how much is
+ * still to come. A message is not built but found: it is a piece of one
+ * short random pattern, at a place that the connection and the number of the
+ * message decide. What comes back is compared where it lands, in one buffer
+ * for all.
+ *
+ * The load is dealt in turns. A turn ends drained: no request is on its way,
+ * the server sleeps, and what it has used can be read off exactly.
+ *
+ * While it waits it asks again and again rather than sleep, if it is told
+ * that it has a processor of its own. A load that sleeps has to be woken, and
+ * the server pays for that: on a virtual machine with 9 us for a request it
+ * paid 22 more, which would hide whatever is to be compared.
+ *
+ * A connection that fails or brings back what was not sent is counted as an
+ * error and closed; the rest goes on.
+ */
+#ifndef BENCH_LOAD_H
+#define BENCH_LOAD_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "address.h"
+#include "histogram.h"
+
+struct load_options {
+	struct address address; /* of the server */
+	uint32_t connections;   /* at least 1 */
+	uint32_t size;          /* bytes of a message, at least 1 */
+	bool spins;             /* rather than sleep while it waits */
+};
+
+struct load_connection; /* load.c */
+
+struct load {
+	struct load_options options;
+	struct load_connection *connections;
+	uint32_t alive;  /* connections that are not closed */
+	uint32_t busy;   /* of those, with a request on its way */
+	uint64_t errors; /* connections lost, for whatever reason */
+	int first_errno; /* of the first one; 0: wrong content */
+	int epoll;
+	unsigned char *pattern; /* PATTERN_PLACES + size random bytes */
+	unsigned char *scratch; /* where all that is received lands */
+	uint32_t scratch_bytes; /* room there */
+
+	/* Of the turn that is under way. */
+	uint64_t deadline_ns;        /* after it nothing new is sent */
+	uint64_t requests;           /* answered */
+	uint64_t silent_since_ns;    /* 0, or when waiting began in vain */
+	struct histogram *histogram; /* of latencies in ns; may be NULL */
+};
+
+struct load_turn {
+	uint64_t requests;   /* sent and answered */
+	uint64_t elapsed_ns; /* from the first send to the last answer */
+};
+
+/* Opens all connections; -1 once it has complained, with nothing open. */
+int load_open(struct load *load, const struct load_options *options);
+
+/*
+ * Deals requests for so long; with 0 each connection sends one. -1 once it
+ * has complained: no connection is left, or no answer came for 5 s. Also -1,
+ * silently, when interrupted.
+ */
+int load_turn(struct load *load, uint64_t duration_ns,
+	      struct histogram *histogram, struct load_turn *turn);
+
+/* How the first of the connections that were lost came to it. */
+const char *load_error(const struct load *load);
+
+void load_close(struct load *load);
+
+#endif

@@ -1,0 +1,79 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Micro benchmarks: what one step of the engine costs, as its users get it:
+ * public headers, the ordinary build. Each question is a file of its own,
+ * micro_NAME.c; micro.c lists them all as rows, micro_rounds.c asks them.
+ *
+ * A row is asked in rounds. In each one its `own` and its `base` (the same
+ * work without the engine, where there is such a thing) run in turn, each with
+ * an engine or a ring of its own, warmed up before its clock starts. What is
+ * told are medians over the rounds, and of own and base the medians of the
+ * differences and ratios round by round: so the machine's moods cancel out.
+ */
+#ifndef BENCH_MICRO_H
+#define BENCH_MICRO_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+/* How much is to be done in one round. */
+struct micro_work {
+	uint64_t ops;   /* operations under the clock */
+	unsigned tasks; /* that do them, or look on: see the row */
+};
+
+/* What one round of own or base has found. */
+struct micro_sample {
+	double value;      /* in the row's unit */
+	uint64_t checksum; /* proves the work: the same in all samples */
+	uint64_t mappings; /* by which the process grew, where it is asked */
+};
+
+/* 0, or -errno: it could not be measured. */
+typedef int micro_fn(const struct micro_work *work,
+		     struct micro_sample *sample);
+
+struct micro_row {
+	const char *name;
+	const char *what;        /* for --list */
+	const char *unit;        /* of the values: ns, ms or bytes */
+	struct micro_work work;  /* of a round */
+	struct micro_work quick; /* the same with --quick: milliseconds */
+	unsigned rounds;         /* 0: as many as most have */
+	bool maps;               /* tell how many mappings there are, too */
+	micro_fn *own;
+	micro_fn *base; /* NULL: there is no such thing */
+};
+
+struct micro_settings {
+	uint64_t rounds; /* 0: as the row has it */
+	uint64_t ops;    /* 0: as the row has it */
+	bool quick;      /* only that it works */
+};
+
+struct report;
+
+/* Measures one row and prints it: 0, or -1 once it has complained. */
+int micro_measure(const struct micro_row *row,
+		  const struct micro_settings *settings, struct report *report);
+
+/* What a sample of nanoseconds an operation holds. */
+struct micro_sample micro_per_op(uint64_t start_ns, uint64_t end_ns,
+				 uint64_t ops, uint64_t checksum);
+
+/* The questions. */
+micro_fn micro_await_own;
+micro_fn micro_await_base;
+micro_fn micro_spawn_own;
+micro_fn micro_yield_own;
+micro_fn micro_yield_base;
+micro_fn micro_yield_mixed_own;
+micro_fn micro_yield_mixed_base;
+micro_fn micro_sleep_own;
+micro_fn micro_cancel_own;
+micro_fn micro_cancel_base;
+micro_fn micro_memory_own;
+micro_fn micro_file_own;
+micro_fn micro_file_base;
+
+#endif

@@ -1,0 +1,96 @@
+// SPDX-License-Identifier: MIT
+/*
+ * What does a deadline cost that does not come? One task begins and ends
+ * deadlines, given as points in time, while many others sleep. All are spread
+ * by chance over the minute that begins a second from now, so each deadline
+ * meets other neighbours in the engine's timer structure.
+ */
+#include <rota/rota.h>
+
+#include "host.h"
+#include "micro.h"
+
+#define WARM_OPS 1000
+#define SPREAD_BITS 36 /* 68.7 s */
+
+/* Points in time, by chance but the same in each run. */
+struct dice {
+	int64_t from_ns;
+	uint64_t state;
+};
+
+static int64_t roll(struct dice *dice)
+{
+	dice->state = dice->state * 6364136223846793005u + 1442695040888963407u;
+	return dice->from_ns + (int64_t)(dice->state >> (64 - SPREAD_BITS));
+}
+
+static struct dice take_dice(uint64_t seed)
+{
+	return (struct dice){ rota_after_ns(ROTA_SECOND), seed };
+}
+
+static int sleep_long(void *value)
+{
+	return rota_sleep_until(*(int64_t *)value);
+}
+
+/* Opens a group of sleepers that are all asleep when it returns. */
+static int start_crowd(struct rota_group *crowd, unsigned count)
+{
+	struct dice dice = take_dice(1);
+
+	for (unsigned index = 0; index < count; index++) {
+		const int error = rota_go(crowd, sleep_long, roll(&dice));
+
+		if (error < 0)
+			return error;
+	}
+	return rota_sleep(ROTA_MILLISECOND);
+}
+
+/* How many deadlines did not come. */
+static uint64_t arm_and_leave(struct dice *dice, uint64_t ops)
+{
+	uint64_t left = 0;
+
+	for (uint64_t index = 0; index < ops; index++) {
+		struct rota_deadline deadline;
+
+		rota_deadline_begin(&deadline, roll(dice));
+		left += !rota_deadline_end(&deadline);
+	}
+	return left;
+}
+
+struct own {
+	const struct micro_work *work;
+	struct micro_sample *sample;
+};
+
+static int run_own(void *arg)
+{
+	struct own *own = arg;
+	const struct micro_work *work = own->work;
+	struct rota_group crowd;
+
+	rota_group_open(&crowd, NULL);
+	const int error = start_crowd(&crowd, work->tasks);
+	struct dice dice = take_dice(2);
+
+	arm_and_leave(&dice, WARM_OPS);
+	const uint64_t start_ns = host_now_ns();
+	const uint64_t left = arm_and_leave(&dice, work->ops);
+
+	*own->sample = micro_per_op(start_ns, host_now_ns(), work->ops, left);
+	rota_group_cancel(&crowd, (struct rota_cause){ 0 });
+	rota_group_wait(&crowd);
+	return error;
+}
+
+int micro_sleep_own(const struct micro_work *work, struct micro_sample *sample)
+{
+	struct own own = { work, sample };
+
+	return rota_run(NULL, run_own, &own);
+}
