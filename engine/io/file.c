@@ -13,7 +13,7 @@
 int rota_open(const char *path, int flags, mode_t mode)
 {
 	struct ri_verb verb;
-	const int error = ri_verb_begin(&verb, "open", 0);
+	const int error = ri_verb_begin(&verb, "open", -1, 0);
 
 	if (error)
 		return error;
@@ -25,7 +25,7 @@ int rota_open(const char *path, int flags, mode_t mode)
 int rota_close(int fd)
 {
 	struct ri_verb verb;
-	int error = ri_verb_begin_release(&verb, "close");
+	int error = ri_verb_begin_release(&verb, "close", fd);
 
 	if (error)
 		return error;
@@ -41,7 +41,7 @@ static int read_at(const char *what, int fd, void *buffer, size_t bytes,
 		   uint64_t offset)
 {
 	struct ri_verb verb;
-	const int error = ri_verb_begin(&verb, what, bytes);
+	const int error = ri_verb_begin(&verb, what, fd, bytes);
 
 	if (error)
 		return error;
@@ -53,7 +53,7 @@ static int write_at(const char *what, int fd, const void *buffer, size_t bytes,
 		    uint64_t offset)
 {
 	struct ri_verb verb;
-	const int error = ri_verb_begin(&verb, what, bytes);
+	const int error = ri_verb_begin(&verb, what, fd, bytes);
 
 	if (error)
 		return error;
@@ -88,7 +88,7 @@ int rota_pwrite(int fd, const void *buffer, size_t bytes, int64_t offset)
 int rota_fsync(int fd)
 {
 	struct ri_verb verb;
-	const int error = ri_verb_begin(&verb, "fsync", 0);
+	const int error = ri_verb_begin(&verb, "fsync", fd, 0);
 
 	if (error)
 		return error;

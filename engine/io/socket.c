@@ -9,7 +9,7 @@
 int rota_socket(int domain, int type, int protocol)
 {
 	struct ri_verb verb;
-	const int error = ri_verb_begin(&verb, "socket", 0);
+	const int error = ri_verb_begin(&verb, "socket", -1, 0);
 
 	if (error)
 		return error;
@@ -21,7 +21,7 @@ int rota_socket(int domain, int type, int protocol)
 static int accept_one(int listener)
 {
 	struct ri_verb verb;
-	const int error = ri_verb_begin(&verb, "accept", 0);
+	const int error = ri_verb_begin(&verb, "accept", listener, 0);
 
 	if (error)
 		return error;
@@ -54,7 +54,7 @@ int rota_accept(int listener)
 int rota_connect(int fd, const struct sockaddr *address, socklen_t bytes)
 {
 	struct ri_verb verb;
-	const int error = ri_verb_begin(&verb, "connect", 0);
+	const int error = ri_verb_begin(&verb, "connect", fd, 0);
 
 	if (error)
 		return error;
@@ -65,7 +65,7 @@ int rota_connect(int fd, const struct sockaddr *address, socklen_t bytes)
 int rota_send(int fd, const void *buffer, size_t bytes, int flags)
 {
 	struct ri_verb verb;
-	const int error = ri_verb_begin(&verb, "send", bytes);
+	const int error = ri_verb_begin(&verb, "send", fd, bytes);
 
 	if (error)
 		return error;
@@ -76,7 +76,7 @@ int rota_send(int fd, const void *buffer, size_t bytes, int flags)
 int rota_recv(int fd, void *buffer, size_t bytes, int flags)
 {
 	struct ri_verb verb;
-	const int error = ri_verb_begin(&verb, "recv", bytes);
+	const int error = ri_verb_begin(&verb, "recv", fd, bytes);
 
 	if (error)
 		return error;
@@ -110,7 +110,7 @@ int rota_send_all(int fd, const void *buffer, size_t bytes, size_t *done)
 int rota_shutdown(int fd, int how)
 {
 	struct ri_verb verb;
-	const int error = ri_verb_begin_release(&verb, "shutdown");
+	const int error = ri_verb_begin_release(&verb, "shutdown", fd);
 
 	if (error)
 		return error;
@@ -121,7 +121,7 @@ int rota_shutdown(int fd, int how)
 int rota_poll(int fd, unsigned events)
 {
 	struct ri_verb verb;
-	const int error = ri_verb_begin(&verb, "poll", 0);
+	const int error = ri_verb_begin(&verb, "poll", fd, 0);
 
 	if (error)
 		return error;

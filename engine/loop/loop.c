@@ -128,11 +128,37 @@ static void run_ready(struct ri_loop *loop)
 		 !ri_fifo_empty(&loop->ready));
 }
 
-static void on_completion(void *context, const struct io_uring_cqe *cqe)
+static struct ri_fiber *fiber_of(const struct io_uring_cqe *cqe)
 {
-	struct ri_loop *loop = context;
+	return (struct ri_fiber *)(uintptr_t)(cqe->user_data &
+					      RI_LOOP_ADDRESS_MASK);
+}
 
-	loop->hooks->complete(loop, cqe);
+/* With many connections, each completion meets a record and a stack that fell
+ * out of the caches: a dozen misses one after the other. Asked for in advance
+ * they are one: first the records, then the top of the stacks. */
+static void foresee(const struct ri_ring *ring, unsigned count)
+{
+	for (unsigned i = 0; i < count; i++)
+		__builtin_prefetch(fiber_of(ri_ring_completion(ring, i)), 1);
+	for (unsigned i = 0; i < count; i++) {
+		const char *sp = fiber_of(ri_ring_completion(ring, i))->sp;
+
+		for (unsigned line = 0; line < RI_FORESEEN_LINES; line++)
+			__builtin_prefetch(sp + line * 64, 1);
+	}
+}
+
+static unsigned reap(struct ri_loop *loop)
+{
+	const unsigned count = ri_ring_landed(&loop->ring);
+
+	if (count > 1)
+		foresee(&loop->ring, count);
+	for (unsigned i = 0; i < count; i++)
+		loop->hooks->complete(loop, ri_ring_completion(&loop->ring, i));
+	ri_ring_reaped(&loop->ring, count);
+	return count;
 }
 
 static void submit_and_wait(struct ri_loop *loop, bool idle)
@@ -143,7 +169,7 @@ static void submit_and_wait(struct ri_loop *loop, bool idle)
 	if (!idle && !ri_ring_queued(ring) && !ri_ring_ready(ring))
 		return;
 	error = ri_ring_enter(ring, idle, ri_wheel_next_ns(&loop->wheel));
-	if (ri_ring_reap(ring, on_completion, loop) == 0 && error && idle)
+	if (reap(loop) == 0 && error && idle)
 		ri_ring_rest(ring, ri_loop_now(loop) + REST_NS);
 }
 

@@ -106,24 +106,30 @@ static inline bool ri_ring_ready(const struct ri_ring *ring)
 		       *ring->uring.cq.khead;
 }
 
-typedef void ri_ring_handler(void *context, const struct io_uring_cqe *cqe);
+/* How many completions wait to be reaped. */
+static inline unsigned ri_ring_landed(const struct ri_ring *ring)
+{
+	/* pairs with the kernel's release of the tail */
+	return __atomic_load_n(ring->uring.cq.ktail, __ATOMIC_ACQUIRE) -
+	       *ring->uring.cq.khead;
+}
 
-/* Hands over every completion that is there. The handler only notes what it
- * sees: it must not enter the ring. Returns how many there were. */
-static inline unsigned ri_ring_reap(struct ri_ring *ring,
-				    ri_ring_handler *handler, void *context)
+/* The index-th of them, the oldest is 0. */
+static inline const struct io_uring_cqe *
+ri_ring_completion(const struct ri_ring *ring, unsigned index)
+{
+	const struct io_uring_cq *cq = &ring->uring.cq;
+
+	return &cq->cqes[(*cq->khead + index) & (cq->ring_entries - 1)];
+}
+
+/* Gives the oldest `count` of them back to the kernel. */
+static inline void ri_ring_reaped(struct ri_ring *ring, unsigned count)
 {
 	struct io_uring_cq *cq = &ring->uring.cq;
-	const unsigned mask = cq->ring_entries - 1;
-	const unsigned first = *cq->khead;
-	/* pairs with the kernel's release of the tail */
-	const unsigned end = __atomic_load_n(cq->ktail, __ATOMIC_ACQUIRE);
 
-	for (unsigned head = first; head != end; head++)
-		handler(context, &cq->cqes[head & mask]);
-	/* the kernel may reuse them from here on */
-	__atomic_store_n(cq->khead, end, __ATOMIC_RELEASE);
-	return end - first;
+	/* the kernel may write to them from here on */
+	__atomic_store_n(cq->khead, *cq->khead + count, __ATOMIC_RELEASE);
 }
 
 #endif

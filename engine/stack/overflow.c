@@ -16,6 +16,7 @@ static _Thread_local struct ri_overflow *here;
 /* The handler is the process's: who watches is counted. */
 static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
 static unsigned watchers;
+static bool installed; /* also while nobody watches, if it cannot go */
 static struct sigaction before;
 
 static void die_by_default(void)
@@ -75,14 +76,16 @@ static void install(void)
 				    .sa_flags = SA_SIGINFO | SA_ONSTACK };
 
 	pthread_mutex_lock(&mutex);
-	if (watchers++ == 0) {
+	watchers++;
+	if (!installed) {
 		sigemptyset(&action.sa_mask);
 		sigaction(SIGSEGV, &action, &before);
+		installed = true;
 	}
 	pthread_mutex_unlock(&mutex);
 }
 
-/* Leaves a handler that somebody put over ours alone. */
+/* A handler that somebody put over ours may hand on to it: then it stays. */
 static void uninstall(void)
 {
 	struct sigaction now;
@@ -90,8 +93,10 @@ static void uninstall(void)
 	pthread_mutex_lock(&mutex);
 	if (--watchers == 0) {
 		sigaction(SIGSEGV, NULL, &now);
-		if (now.sa_flags & SA_SIGINFO && now.sa_sigaction == on_fault)
+		if (now.sa_flags & SA_SIGINFO && now.sa_sigaction == on_fault) {
 			sigaction(SIGSEGV, &before, NULL);
+			installed = false;
+		}
 	}
 	pthread_mutex_unlock(&mutex);
 }

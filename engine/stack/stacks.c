@@ -130,6 +130,8 @@ static int map_slab(struct ri_stacks *stacks, struct ri_stack_class *class)
 /* A guard that needs a mapping of its own: for kernels before 6.13. */
 static int forbid(struct ri_stacks *stacks, char *start)
 {
+	int error;
+
 	if (stacks->forbidden >= FORBIDDEN_MAX) {
 		if (!stacks->told)
 			ri_log(&stacks->log,
@@ -139,9 +141,11 @@ static int forbid(struct ri_stacks *stacks, char *start)
 		stacks->told = true;
 		return -EAGAIN;
 	}
-	stacks->forbidden++;
-	return stacks->kernel->forbid(stacks->kernel, start,
-				      RI_STACK_GUARD_BYTES);
+	error = stacks->kernel->forbid(stacks->kernel, start,
+				       RI_STACK_GUARD_BYTES);
+	if (!error)
+		stacks->forbidden++;
+	return error;
 }
 
 static int guard(struct ri_stacks *stacks, char *start)

@@ -7,7 +7,11 @@
 #include <string.h>
 
 /* Constants that liburing 2.3's headers lack, under names of our own. */
-#define OP_READ_MULTISHOT 49          /* Linux 6.7 */
+#define OP_READ_MULTISHOT 49 /* Linux 6.7 */
+#define OP_WAITID 50         /* Linux 6.7, as are these: */
+#define OP_FUTEX_WAIT 51
+#define OP_FUTEX_WAKE 52
+#define OP_FUTEX_WAITV 53
 #define OP_RECV_ZC 58                 /* Linux 6.15: always multishot */
 #define TIMEOUT_MULTISHOT (1u << 6)   /* Linux 6.4 */
 #define URING_CMD_MULTISHOT (1u << 1) /* Linux 6.17 */
@@ -39,6 +43,24 @@ static bool is_multishot(const struct io_uring_sqe *entry)
 	}
 }
 
+/* What the entry's fd is, if that is a descriptor and not something else. */
+static int descriptor_of(const struct io_uring_sqe *entry)
+{
+	if (entry->flags & IOSQE_FIXED_FILE)
+		return -1;
+	switch (entry->opcode) {
+	case IORING_OP_NOP:
+	case IORING_OP_SOCKET: /* a domain */
+	case OP_WAITID:        /* a process */
+	case OP_FUTEX_WAIT:    /* flags */
+	case OP_FUTEX_WAKE:
+	case OP_FUTEX_WAITV:
+		return -1;
+	default:
+		return entry->fd;
+	}
+}
+
 int rota_await(const struct io_uring_sqe *entry)
 {
 	struct ri_verb verb;
@@ -46,7 +68,7 @@ int rota_await(const struct io_uring_sqe *entry)
 
 	if (entry->flags & FLAGS_REFUSED || is_multishot(entry))
 		return -EINVAL;
-	error = ri_verb_begin(&verb, "rota_await", 0);
+	error = ri_verb_begin(&verb, "rota_await", descriptor_of(entry), 0);
 	if (error)
 		return error;
 	memcpy(verb.entry, entry, sizeof(*entry));

@@ -62,7 +62,19 @@ struct slot_wait {
 	struct rota_link link;    /* among the group's waiters */
 	struct rota_task *task;   /* who waits */
 	struct rota_group *group; /* for a slot of this */
+	bool member;              /* it has a slot of the group already */
 };
+
+/* Ends the wait of one that is off the list. It holds nobody up from here on,
+ * not only when it runs. */
+static void slot_leave(struct ri_tasks *tasks, struct rota_link *link,
+		       int result)
+{
+	struct slot_wait *slot = ri_container(link, struct slot_wait, link);
+
+	slot->group->held -= slot->member;
+	ri_wake(tasks, slot->task, result);
+}
 
 static void slot_interrupt(struct ri_tasks *tasks, struct rota_task *task)
 {
@@ -72,7 +84,7 @@ static void slot_interrupt(struct ri_tasks *tasks, struct rota_task *task)
 					   : slot->group->scope.code;
 
 	ri_list_remove(&slot->link);
-	ri_wake(tasks, task, code);
+	slot_leave(tasks, &slot->link, code);
 }
 
 /* A slot became free: it goes to the first who waits, or back. */
@@ -81,34 +93,34 @@ static void slot_release(struct ri_tasks *tasks, struct rota_group *group)
 	struct rota_link *link = ri_list_take(&group->waiters);
 
 	if (link) {
-		ri_wake(tasks, ri_container(link, struct slot_wait, link)->task,
-			0);
+		slot_leave(tasks, link, 0);
 		return;
 	}
 	ri_assert(group->live > 0, "group %p is empty", (void *)group);
-	if (--group->live == 0 && group->joining)
+	if (--group->live == 0 && group->joining) {
+		group->joining = false;
 		ri_wake(tasks, group->scope.owner, 0);
+	}
 }
 
 /* Waits until a slot is handed over. */
 static int slot_wait(struct ri_tasks *tasks, struct rota_task *self,
 		     struct rota_group *group)
 {
-	const bool member = self->group == group;
 	struct slot_wait slot = {
 		.wait = { .what = "rota_go", .interrupt = slot_interrupt },
 		.task = self,
 		.group = group,
+		.member = self->group == group,
 	};
 	int code;
 
 	/* The last member that does not wait would wait for itself. */
-	if (member && group->held + 1 == group->live)
+	if (slot.member && group->held + 1 == group->live)
 		return -EDEADLK;
-	group->held += member;
+	group->held += slot.member;
 	ri_list_append(&group->waiters, &slot.link);
 	code = ri_park(tasks, self, &slot.wait);
-	group->held -= member;
 	if (code)
 		return code;
 	/* Cancelled after the slot was handed over: nobody is accepted now. */
@@ -144,7 +156,7 @@ static bool has_failed(const struct rota_group *group, int result)
 {
 	if (result >= 0)
 		return false;
-	return !group->scope.code || result != group->scope.code;
+	return !ri_scope_had_code(&group->scope, result);
 }
 
 void ri_group_leave(struct ri_tasks *tasks, struct rota_task *task, int result)
@@ -167,8 +179,7 @@ void ri_group_cancelled(struct ri_tasks *tasks, struct rota_group *group)
 	struct rota_link *link;
 
 	while ((link = ri_list_take(&group->waiters)))
-		ri_wake(tasks, ri_container(link, struct slot_wait, link)->task,
-			group->scope.code);
+		slot_leave(tasks, link, group->scope.code);
 	group->swept = group->live;
 	if (group->swept)
 		ri_list_append(&tasks->sweeps, &group->scope.sweep);
@@ -236,7 +247,8 @@ int rota_group_wait(struct rota_group *group)
 		 ri_task_name(self));
 	if (self->scope != &group->scope)
 		ri_scope_left_open(self, "waits for a group around it");
-	if (group->live) {
+	/* Before the owner goes on, another task may spawn one more. */
+	while (group->live) {
 		group->joining = true;
 		ri_park(tasks, self, &wait);
 	}

@@ -13,14 +13,12 @@ enum tag {
 
 #define TAG_MASK 63u
 #define GENERATION_SHIFT 48
-#define ADDRESS_MASK (((uint64_t)1 << GENERATION_SHIFT) - 1 - TAG_MASK)
 
 /* What io-wq lets slip out when its worker is interrupted: ERESTARTSYS. */
 #define KERNEL_RESTART 512
 
-/* How soon a cancel that missed is tried again; twice as late each time. */
-#define RETRY_MIN_NS ((int64_t)1000000)
-#define RETRY_MAX_NS ((int64_t)1000000000)
+/* How soon a cancel that missed is tried again. */
+#define RETRY_NS ((int64_t)10000000)
 
 static uint64_t name_of(const struct rota_task *task, enum tag tag)
 {
@@ -62,11 +60,12 @@ static int decode(const struct ri_operation *operation)
 	return code ? code : operation->closed ? -EBADF : result;
 }
 
-int ri_verb_begin_release(struct ri_verb *verb, const char *what)
+int ri_verb_begin_release(struct ri_verb *verb, const char *what, int fd)
 {
 	verb->self = ri_task_self(what);
 	verb->tasks = ri_tasks_here();
 	verb->what = what;
+	verb->fd = fd;
 	verb->release = true;
 	verb->entry = ri_ring_entry(&verb->tasks->loop.ring);
 	return verb->entry ? 0 : -EAGAIN;
@@ -80,7 +79,7 @@ int ri_verb_await(struct ri_verb *verb)
 		.wait = { .what = verb->what,
 			  .interrupt = verb->release ? NULL : interrupt },
 		.task = self,
-		.fd = verb->entry->fd,
+		.fd = verb->fd,
 	};
 
 	ri_assert(!(self->fiber.flags & RI_TASK_IN_FLIGHT),
@@ -115,7 +114,8 @@ void ri_operations_close(struct ri_tasks *tasks, int fd)
 static struct rota_task *find(struct ri_tasks *tasks, uint64_t user_data)
 {
 	struct rota_task *task =
-		(struct rota_task *)(uintptr_t)(user_data & ADDRESS_MASK);
+		(struct rota_task *)(uintptr_t)(user_data &
+						RI_LOOP_ADDRESS_MASK);
 
 	ri_check(task >= tasks->slab && task < tasks->slab + tasks->made,
 		 "a completion for %#llx", (unsigned long long)user_data);
@@ -132,8 +132,6 @@ static void retry_cancels(struct rota_timer *timer)
 
 	while ((link = ri_list_take(&tasks->retries)))
 		ri_list_append(&tasks->cancels, link);
-	if (tasks->retry_ns < RETRY_MAX_NS)
-		tasks->retry_ns *= 2;
 }
 
 /* A cancel found nothing to stop, or something that runs. Mostly the operation
@@ -149,10 +147,7 @@ static void cancel_missed(struct ri_tasks *tasks, uint64_t user_data)
 	if (ri_list_linked(&operation->cancel))
 		return;
 	if (ri_list_empty(&tasks->retries)) {
-		if (!tasks->retry_ns)
-			tasks->retry_ns = RETRY_MIN_NS;
-		tasks->retry.deadline_ns =
-			ri_loop_now(&tasks->loop) + tasks->retry_ns;
+		tasks->retry.deadline_ns = ri_loop_now(&tasks->loop) + RETRY_NS;
 		tasks->retry.fire = retry_cancels;
 		ri_loop_arm(&tasks->loop, &tasks->retry);
 	}
@@ -166,11 +161,9 @@ static void forget_cancel(struct ri_tasks *tasks,
 	if (!ri_list_linked(&operation->cancel))
 		return;
 	ri_list_remove(&operation->cancel);
-	if (!ri_list_empty(&tasks->retries) ||
-	    !ri_list_linked(&tasks->retry.link))
-		return;
-	ri_wheel_remove(&tasks->loop.wheel, &tasks->retry);
-	tasks->retry_ns = 0;
+	if (ri_list_empty(&tasks->retries) &&
+	    ri_list_linked(&tasks->retry.link))
+		ri_wheel_remove(&tasks->loop.wheel, &tasks->retry);
 }
 
 void ri_operation_complete(struct ri_loop *loop, const struct io_uring_cqe *cqe)

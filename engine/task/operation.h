@@ -5,7 +5,8 @@
  *	int rota_recv(int fd, void *buffer, size_t bytes, int flags)
  *	{
  *		struct ri_verb verb;
- *		const int error = ri_verb_begin(&verb, "recv", bytes);
+ *		const int error = ri_verb_begin(&verb, "recv", fd,
+ *						bytes);
  *
  *		if (error)
  *			return error;
@@ -51,13 +52,15 @@ struct ri_verb {
 	struct ri_tasks *tasks;     /* the loop's */
 	struct rota_task *self;     /* who calls */
 	const char *what;           /* the verb's name, for dumps */
+	int fd;                     /* the descriptor it is about, or -1 */
 	bool release;               /* never refused, never cancelled */
 };
 
-/* Takes an entry of the ring. Without 0 the verb returns what this returns:
+/* Takes an entry of the ring for a verb about a descriptor (-1: about none) and
+ * a length. Without 0 the verb returns what this returns:
  * -EINVAL for a length over INT_MAX, the task's code if it is cancelled,
  * -EAGAIN if the kernel takes no entries. */
-static inline int ri_verb_begin(struct ri_verb *verb, const char *what,
+static inline int ri_verb_begin(struct ri_verb *verb, const char *what, int fd,
 				size_t bytes)
 {
 	struct rota_task *self = ri_task_self(what);
@@ -65,6 +68,7 @@ static inline int ri_verb_begin(struct ri_verb *verb, const char *what,
 	verb->self = self;
 	verb->tasks = ri_tasks_here();
 	verb->what = what;
+	verb->fd = fd;
 	verb->release = false;
 	if (__builtin_expect(bytes > INT_MAX, 0))
 		return -EINVAL;
@@ -76,7 +80,7 @@ static inline int ri_verb_begin(struct ri_verb *verb, const char *what,
 
 /* The same for a verb that releases something: it is not refused in a
  * cancelled task, and not cancelled. */
-int ri_verb_begin_release(struct ri_verb *verb, const char *what);
+int ri_verb_begin_release(struct ri_verb *verb, const char *what, int fd);
 
 /* Submits the entry that was filled in and waits for its last completion. */
 int ri_verb_await(struct ri_verb *verb);

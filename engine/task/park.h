@@ -30,15 +30,23 @@ struct ri_wait {
 __attribute__((cold, noreturn)) void
 ri_scope_left_open(const struct rota_task *task, const char *did);
 
-/* Leaves the running task. The one place. */
-static inline void ri_task_leave(struct ri_tasks *tasks, struct rota_task *self)
+/* Is the innermost scope below the caller's frame, on the task's own stack?
+ * Then its own frame has returned. To be asked before the scope is read: what
+ * is called since has written over it. */
+static inline __attribute__((always_inline)) void
+ri_task_check_scope(const struct rota_task *self)
 {
 	const uintptr_t here = (uintptr_t)__builtin_frame_address(0);
 	const uintptr_t low = self->stack_low;
 
-	/* Below here on its own stack: in a frame that has returned. */
 	if (__builtin_expect((uintptr_t)self->scope - low < here - low, 0))
 		ri_scope_left_open(self, "returned from the function");
+}
+
+/* Leaves the running task. The one place. */
+static inline __attribute__((always_inline)) void
+ri_task_leave(struct ri_tasks *tasks, struct rota_task *self)
+{
 	ri_loop_leave(&tasks->loop, &self->fiber);
 }
 
@@ -47,6 +55,7 @@ static inline int ri_park(struct ri_tasks *tasks, struct rota_task *self,
 			  struct ri_wait *wait)
 {
 	ri_assert(!self->wait, "%s is parked already", ri_task_name(self));
+	ri_task_check_scope(self);
 	wait->since_ns = tasks->loop.now_ns;
 	self->wait = wait;
 	tasks->parked++;

@@ -21,6 +21,15 @@ void ri_scope_left_open(const struct rota_task *task, const char *did)
 		 task->site->line, did);
 }
 
+/* A scope that is over may get another code later, from one around it: both
+ * are codes that its tasks have seen. */
+static void set_code(struct rota_scope *scope, int code)
+{
+	scope->code = code;
+	scope->was_cancelled |= code == -ECANCELED;
+	scope->was_late |= code == -ETIME;
+}
+
 void ri_scope_open(struct ri_tasks *tasks, struct rota_scope *scope,
 		   enum ri_scope_kind kind, struct rota_task *owner,
 		   const struct rota_site *site)
@@ -36,11 +45,13 @@ void ri_scope_open(struct ri_tasks *tasks, struct rota_scope *scope,
 	scope->site = site;
 	scope->kind = (uint8_t)kind;
 	scope->expired = false;
+	scope->was_cancelled = false;
+	scope->was_late = false;
 	scope->code = 0;
 	scope->cause = (struct rota_cause){ 0, NULL };
 	if (!owner)
 		return;
-	scope->code = parent->code;
+	set_code(scope, parent->code);
 	scope->cause = parent->cause;
 	ri_chain_push(&parent->children, &scope->sibling);
 	owner->scope = scope;
@@ -135,7 +146,7 @@ void ri_scope_cancel(struct ri_tasks *tasks, struct rota_scope *scope, int code,
 		const bool first = !inside->code;
 
 		/* The outermost one that is over decides the code. */
-		inside->code = code;
+		set_code(inside, code);
 		if (first) {
 			inside->cause = cause;
 			tell(tasks, inside);

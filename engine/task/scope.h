@@ -16,10 +16,19 @@
 
 #include "task/task.h"
 
+#include <errno.h>
+
 enum ri_scope_kind {
 	RI_SCOPE_GROUP,
 	RI_SCOPE_DEADLINE,
 };
+
+/* Was this the code of the scope, now or before one around it changed it? */
+static inline bool ri_scope_had_code(const struct rota_scope *scope, int code)
+{
+	return (code == -ECANCELED && scope->was_cancelled) ||
+	       (code == -ETIME && scope->was_late);
+}
 
 /* Makes `scope` the innermost one of `owner`; NULL: of nobody (the root). */
 void ri_scope_open(struct ri_tasks *tasks, struct rota_scope *scope,

@@ -43,8 +43,10 @@ int rota_yield(void)
 {
 	struct rota_task *self = ri_task_self("rota_yield");
 	struct ri_tasks *tasks = ri_tasks_here();
-	const int code = self->scope->code;
+	int code;
 
+	ri_task_check_scope(self);
+	code = self->scope->code;
 	if (__builtin_expect(code != 0, 0))
 		return code;
 	ri_loop_ready(&tasks->loop, &self->fiber);
@@ -84,6 +86,7 @@ int rota_sleep_until(int64_t deadline_ns)
 		.task = self,
 	};
 
+	ri_task_check_scope(self);
 	if (self->scope->code)
 		return self->scope->code;
 	if (deadline_ns != INT64_MAX &&

@@ -72,7 +72,6 @@ struct ri_tasks {
 	struct rota_link cancels;  /* operations whose cancel is to write */
 	struct rota_link retries;  /* those whose cancel missed */
 	struct rota_timer retry;   /* when they are tried again */
-	int64_t retry_ns;          /* how long after */
 	struct rota_chain **descriptors; /* operations by descriptor */
 	struct rota_link starved;        /* tasks that wait for a descriptor */
 	int64_t starved_told_ns;         /* when that was last told */

@@ -53,8 +53,9 @@ struct rota_scope {
 	struct rota_cause cause;      /* why it was cancelled first */
 	int code;                     /* what verbs return inside; 0: nothing */
 	uint8_t kind;                 /* group or deadline */
-	uint8_t expired;  /* it was its own deadline that ended it */
-	uint8_t spare[2]; /* none */
+	uint8_t expired;       /* it was its own deadline that ended it */
+	uint8_t was_cancelled; /* its code is or was -ECANCELED */
+	uint8_t was_late;      /* its code is or was -ETIME */
 };
 
 #ifdef __cplusplus
