@@ -1,0 +1,191 @@
+/* SPDX-License-Identifier: MIT */
+#include "ring/features.h"
+
+#include "ring/linux.h"
+#include "ring/ring.h"
+#include "support/kernel.h"
+#include "support/log.h"
+#include "support/run.h"
+
+#include <errno.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+static char *mask_before;
+
+static int keep_mask(void **state)
+{
+	const char *mask = getenv("ROTA_MASK");
+
+	(void)state;
+	mask_before = mask ? strdup(mask) : NULL;
+	return 0;
+}
+
+static int restore_mask(void **state)
+{
+	(void)state;
+	if (mask_before)
+		setenv("ROTA_MASK", mask_before, 1);
+	else
+		unsetenv("ROTA_MASK");
+	free(mask_before);
+	mask_before = NULL;
+	return 0;
+}
+
+static void masks(const char *words, unsigned expected)
+{
+	const struct ri_log log = { 0 };
+	unsigned mask = 99;
+
+	setenv("ROTA_MASK", words, 1);
+	assert_int_equal(ri_features_masked(&log, &mask), 0);
+	assert_int_equal(mask, expected);
+}
+
+static void each_word_masks_one_feature(void **state)
+{
+	(void)state;
+	masks("", 0);
+	masks("abs_timer", RI_FEATURE_ABS_TIMER);
+	masks("no_iowait", RI_FEATURE_NO_IOWAIT);
+	masks("guard", RI_FEATURE_GUARD);
+	masks("guard,abs_timer", RI_FEATURE_GUARD | RI_FEATURE_ABS_TIMER);
+	masks("abs_timer,no_iowait,guard", 7);
+}
+
+static void without_the_variable_nothing_is_masked(void **state)
+{
+	const struct ri_log log = { 0 };
+	unsigned mask = 99;
+
+	(void)state;
+	unsetenv("ROTA_MASK");
+	assert_int_equal(ri_features_masked(&log, &mask), 0);
+	assert_int_equal(mask, 0);
+}
+
+static int nothing(void *arg)
+{
+	(void)arg;
+	return 0;
+}
+
+static void an_unknown_word_is_an_error_that_lists_the_words(void **state)
+{
+	static const char *const unknown[] = {
+		"turbo", "guards", "guar", "guard,turbo", "guard abs_timer", ","
+	};
+	const char words[] = "is unknown; the words are abs_timer, no_iowait, "
+			     "guard\n";
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(unknown) / sizeof(unknown[0]); i++) {
+		struct test_log log = { 0 };
+		const struct rota_config config = { .log = test_log_write,
+						    .context = &log };
+
+		setenv("ROTA_MASK", unknown[i], 1);
+		assert_int_equal(test_run_with(&config, NULL, nothing, NULL),
+				 -EINVAL);
+		assert_int_equal(log.lines, 1);
+		assert_memory_equal(log.text, "ROTA_MASK: '", 12);
+		assert_string_equal(log.text + strlen(log.text) - strlen(words),
+				    words);
+	}
+}
+
+static unsigned features_with(unsigned masked)
+{
+	const struct ri_ring_options options = { .masked = masked };
+	const struct ri_log log = { 0 };
+	struct ri_ring ring;
+	unsigned features;
+
+	assert_int_equal(ri_ring_open(&ring, &ri_kernel_linux, &log, &options),
+			 0);
+	features = ring.features;
+	ri_ring_close(&ring);
+	return features;
+}
+
+static void a_masked_feature_is_not_used(void **state)
+{
+	const unsigned all = features_with(0);
+
+	(void)state;
+	for (unsigned masked = 0; masked < 8; masked++)
+		assert_int_equal(features_with(masked), all & ~masked);
+	if (!all)
+		test_skip("this kernel has nothing that could be masked");
+}
+
+/* On a kernel that does not know the flag of absolute waits. */
+static void a_flag_that_the_kernel_refuses_is_not_used(void **state)
+{
+	const struct ri_ring_options options = { 0 };
+	const struct ri_log log = { 0 };
+	struct test_kernel kernel;
+	struct ri_ring ring;
+
+	(void)state;
+	test_kernel_init(&kernel);
+	test_kernel_fail(&kernel, &(struct test_fault){ .call = TEST_ENTER,
+							.error = -EINVAL });
+	assert_int_equal(ri_ring_open(&ring, &kernel.table, &log, &options), 0);
+	assert_int_equal(ring.features & RI_FEATURE_ABS_TIMER, 0);
+	ri_ring_close(&ring);
+	assert_int_equal(test_kernel_left(&kernel), 0);
+}
+
+/* How long a wait of 20 ms takes, and a wait whose deadline is past. */
+static void wait_really(unsigned masked)
+{
+	const struct ri_ring_options options = { .masked = masked };
+	const struct ri_log log = { 0 };
+	const int64_t wait_ns = 20 * ROTA_MILLISECOND;
+	struct ri_ring ring;
+	int64_t begun_ns;
+
+	assert_int_equal(ri_ring_open(&ring, &ri_kernel_linux, &log, &options),
+			 0);
+	begun_ns = rota_now_ns();
+	assert_int_equal(ri_ring_enter(&ring, true, begun_ns + wait_ns), 0);
+	assert_true(rota_now_ns() - begun_ns >= wait_ns);
+	assert_true(rota_now_ns() - begun_ns < 100 * wait_ns);
+	begun_ns = rota_now_ns();
+	assert_int_equal(ri_ring_enter(&ring, true, begun_ns - ROTA_SECOND), 0);
+	assert_int_equal(ri_ring_enter(&ring, true, 0), 0);
+	assert_true(rota_now_ns() - begun_ns < 100 * wait_ns);
+	ri_ring_close(&ring);
+}
+
+static void waits_end_in_time_by_every_mask(void **state)
+{
+	(void)state;
+	for (unsigned masked = 0; masked < 4; masked++)
+		wait_really(masked);
+}
+
+#define CASE(name) \
+	cmocka_unit_test_setup_teardown(name, keep_mask, restore_mask)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		CASE(each_word_masks_one_feature),
+		CASE(without_the_variable_nothing_is_masked),
+		CASE(an_unknown_word_is_an_error_that_lists_the_words),
+		CASE(a_masked_feature_is_not_used),
+		CASE(a_flag_that_the_kernel_refuses_is_not_used),
+		CASE(waits_end_in_time_by_every_mask),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
