@@ -27,9 +27,11 @@
  * and some that the program around may have open. */
 #define OTHER_DESCRIPTORS 32
 
-/* What one receive takes at most. Only pages that were used count: an idle
- * connection that spoke in short messages holds one. */
-#define BUFFER_BYTES 16384
+/* What one receive takes at most. Short messages are received into the small
+ * buffer, which shares its page with the frames of the task: 1000 connections
+ * that speak in short messages are 4 MB, and few cache misses. */
+#define SMALL_BYTES 1280
+#define LARGE_BYTES 16384
 
 struct options {
 	const char *address;
@@ -59,32 +61,68 @@ struct server {
 };
 
 /* Receives under the idle timeout, if there is one. */
-static int receive(const struct connection *connection, char *buffer)
+static int receive(const struct connection *connection, char *buffer,
+		   size_t bytes)
 {
 	const int64_t idle_ns = connection->server->options.idle_ns;
 	struct rota_deadline idle;
 	int n;
 
 	if (!idle_ns)
-		return rota_recv(connection->fd, buffer, BUFFER_BYTES, 0);
+		return rota_recv(connection->fd, buffer, bytes, 0);
 	rota_deadline_begin(&idle, rota_after_ns(idle_ns));
-	n = rota_recv(connection->fd, buffer, BUFFER_BYTES, 0);
+	n = rota_recv(connection->fd, buffer, bytes, 0);
 	rota_deadline_end(&idle);
+	return n;
+}
+
+/* Receives once and sends it back. Returns how much; 0 at the end, or -errno. */
+static int echo(const struct connection *connection, char *buffer, size_t bytes)
+{
+	const int n = receive(connection, buffer, bytes);
+	const int error =
+		n <= 0 ? n
+		       : rota_send_all(connection->fd, buffer, (size_t)n, NULL);
+
+	return error ? error : n;
+}
+
+/* Two frames of their own, so that one that is not in use takes no page. */
+static __attribute__((noinline)) int
+echo_small(const struct connection *connection)
+{
+	char buffer[SMALL_BYTES];
+	int n;
+
+	do {
+		n = echo(connection, buffer, sizeof(buffer));
+	} while (n > 0 && n < SMALL_BYTES);
+	return n;
+}
+
+static __attribute__((noinline)) int
+echo_large(const struct connection *connection)
+{
+	char buffer[LARGE_BYTES];
+	int n;
+
+	do {
+		n = echo(connection, buffer, sizeof(buffer));
+	} while (n > SMALL_BYTES);
 	return n;
 }
 
 static int serve(void *value)
 {
 	struct connection connection = *(struct connection *)value;
-	char buffer[BUFFER_BYTES];
 	int n;
 
 	LIST_INSERT_HEAD(&connection.server->open, &connection, link);
-	while ((n = receive(&connection, buffer)) > 0) {
-		n = rota_send_all(connection.fd, buffer, (size_t)n, NULL);
-		if (n < 0)
-			break;
-	}
+	do {
+		n = echo_small(&connection);
+		if (n > 0) /* it filled the buffer: there is more */
+			n = echo_large(&connection);
+	} while (n > 0);
 	LIST_REMOVE(&connection, link);
 	rota_close(connection.fd);
 	return n;
