@@ -115,17 +115,19 @@ void ri_loop_start(struct ri_loop *loop, struct ri_fiber *from,
 /* Runs ready fibers until there is none or the turn's switches are used. */
 static void run_ready(struct ri_loop *loop)
 {
+	bool ended;
+
 	loop->fuel = RI_LOOK_SWITCHES;
 	loop->turn_left = RI_TURN_SWITCHES;
 	do {
 		ri_loop_leave(loop, &loop->thread);
-		if (loop->vacated)
+		/* Where stacks are not handed on, each end comes by here. */
+		ended = loop->vacated != NULL;
+		if (ended)
 			ri_stacks_give(&loop->stacks, loop->vacated_class,
 				       loop->vacated);
 		loop->vacated = NULL;
-		/* Where stacks are not handed on, each end comes by here. */
-	} while (!loop->hand_on && loop->turn_left > 0 &&
-		 !ri_fifo_empty(&loop->ready));
+	} while (ended && loop->turn_left > 0 && !ri_fifo_empty(&loop->ready));
 }
 
 static struct ri_fiber *fiber_of(const struct io_uring_cqe *cqe)
@@ -164,11 +166,17 @@ static unsigned reap(struct ri_loop *loop)
 static void submit_and_wait(struct ri_loop *loop, bool idle)
 {
 	struct ri_ring *ring = &loop->ring;
+	const unsigned expected = loop->expected;
 	int error;
 
 	if (!idle && !ri_ring_queued(ring) && !ri_ring_ready(ring))
 		return;
-	error = ri_ring_enter(ring, idle, ri_wheel_next_ns(&loop->wheel));
+	loop->expected = 0;
+	if (expected)
+		error = ri_ring_harvest(ring, expected);
+	else
+		error = ri_ring_enter(ring, idle,
+				      ri_wheel_next_ns(&loop->wheel));
 	if (reap(loop) == 0 && error && idle)
 		ri_ring_rest(ring, ri_loop_now(loop) + REST_NS);
 }

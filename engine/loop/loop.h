@@ -61,8 +61,9 @@ struct ri_loop {
 	int turn_left;            /* switches left of this turn */
 	unsigned live;            /* fibers that have not ended */
 	unsigned in_flight;       /* operations whose last completion is due */
-	bool hand_on;             /* ended fibers hand their stacks on */
-	int64_t now_ns;           /* the clock, as last read */
+	unsigned expected; /* completions that the submit hook asked for */
+	bool hand_on;      /* ended fibers hand their stacks on */
+	int64_t now_ns;    /* the clock, as last read */
 	const struct ri_loop_hooks *hooks;
 	const struct ri_kernel *kernel;
 	uint64_t control;         /* control words that fibers start with */

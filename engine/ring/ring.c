@@ -191,46 +191,60 @@ static int enter(struct ri_ring *ring, const struct ri_enter *call)
 	return enter_result(result);
 }
 
+/* Waits for `wait` completions, no longer than `until` says. */
+static int enter_timed(struct ri_ring *ring, unsigned submit, unsigned wait,
+		       unsigned flags, struct __kernel_timespec *until)
+{
+	struct io_uring_getevents_arg argument = { .ts = (uintptr_t)until };
+	const struct ri_enter call = {
+		.fd = ring->enter_fd,
+		.submit = submit,
+		.wait = wait,
+		.flags = ring->enter_flags | ring->wait_flags | flags |
+			 IORING_ENTER_GETEVENTS | IORING_ENTER_EXT_ARG,
+		.argument = &argument,
+		.bytes = sizeof(argument),
+	};
+
+	return enter(ring, &call);
+}
+
 static int enter_until(struct ri_ring *ring, unsigned submit,
 		       int64_t deadline_ns)
 {
+	const bool absolute = ring->features & RI_FEATURE_ABS_TIMER;
 	struct __kernel_timespec until;
-	struct io_uring_getevents_arg argument = { .ts = (uintptr_t)&until };
-	struct ri_enter call = {
-		.fd = ring->enter_fd,
-		.submit = submit,
-		.wait = 1,
-		.flags = ring->enter_flags | ring->wait_flags |
-			 IORING_ENTER_GETEVENTS,
-	};
 
-	if (deadline_ns == INT64_MAX)
-		return enter(ring, &call);
-	if (ring->features & RI_FEATURE_ABS_TIMER)
-		call.flags |= ENTER_ABS_TIMER;
-	else
+	if (!absolute)
 		deadline_ns -= ring->kernel->now_ns(ring->kernel);
 	if (deadline_ns < 0)
 		deadline_ns = 0;
 	until.tv_sec = deadline_ns / 1000000000;
 	until.tv_nsec = deadline_ns % 1000000000;
-	call.flags |= IORING_ENTER_EXT_ARG;
-	call.argument = &argument;
-	call.bytes = sizeof(argument);
-	return enter(ring, &call);
+	return enter_timed(ring, submit, 1, absolute ? ENTER_ABS_TIMER : 0,
+			   &until);
 }
 
 int ri_ring_enter(struct ri_ring *ring, bool wait, int64_t deadline_ns)
 {
-	const unsigned submit = publish(ring);
 	const struct ri_enter call = {
 		.fd = ring->enter_fd,
-		.submit = submit,
-		.flags = ring->enter_flags | IORING_ENTER_GETEVENTS,
+		.submit = publish(ring),
+		.wait = wait,
+		.flags = ring->enter_flags | IORING_ENTER_GETEVENTS |
+			 (wait ? ring->wait_flags : 0),
 	};
 
-	return wait ? enter_until(ring, submit, deadline_ns)
-		    : enter(ring, &call);
+	if (wait && deadline_ns != INT64_MAX)
+		return enter_until(ring, call.submit, deadline_ns);
+	return enter(ring, &call);
+}
+
+int ri_ring_harvest(struct ri_ring *ring, unsigned count)
+{
+	struct __kernel_timespec none = { 0 };
+
+	return enter_timed(ring, publish(ring), count, 0, &none);
 }
 
 void ri_ring_rest(struct ri_ring *ring, int64_t deadline_ns)

@@ -64,6 +64,10 @@ void ri_ring_close(struct ri_ring *ring);
  * may (a ring that is gone, completions lost). */
 int ri_ring_enter(struct ri_ring *ring, bool wait, int64_t deadline_ns);
 
+/* Submits what is queued and fetches `count` completions at once, if they are
+ * to be had without waiting: otherwise the kernel hands over 20 an enter. */
+int ri_ring_harvest(struct ri_ring *ring, unsigned count);
+
 /* Waits without handing anything over, until deadline_ns at the latest: for
  * when the kernel takes no entries. */
 void ri_ring_rest(struct ri_ring *ring, int64_t deadline_ns);

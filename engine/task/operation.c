@@ -26,19 +26,41 @@ static uint64_t name_of(const struct rota_task *task, enum tag tag)
 	       (uint64_t)(uintptr_t)task | tag;
 }
 
-static struct ri_operation *operation_of(const struct rota_task *task)
+static struct rota_task *queued_of(struct ri_fifo_node *node)
 {
-	return ri_container(task->wait, struct ri_operation, wait);
+	return ri_container(node, struct rota_task, cancel);
 }
 
-static void interrupt(struct ri_tasks *tasks, struct rota_task *task)
+/* Empties the list of those that missed: they are asked for again with the next
+ * batch, where those that are over are passed by. */
+static void retry_now(struct ri_tasks *tasks)
 {
-	struct ri_operation *operation = operation_of(task);
+	struct ri_fifo_node *node;
 
-	if (operation->interrupted)
+	while ((node = ri_fifo_take(&tasks->retries))) {
+		struct rota_task *task = queued_of(node);
+
+		task->fiber.flags ^= RI_TASK_LISTED; /* retried -> queued */
+		ri_fifo_push(&tasks->cancels, node);
+	}
+	tasks->missed = 0;
+	if (ri_list_linked(&tasks->retry.link))
+		ri_wheel_remove(&tasks->loop.wheel, &tasks->retry);
+}
+
+void ri_operation_interrupt(struct ri_tasks *tasks, struct rota_task *task)
+{
+	const uint8_t flags = task->fiber.flags;
+
+	if (flags & (RI_TASK_RELEASE | RI_TASK_INTERRUPTED))
 		return;
-	operation->interrupted = true;
-	ri_list_append(&tasks->cancels, &operation->cancel);
+	task->fiber.flags |= RI_TASK_INTERRUPTED;
+	if (flags & RI_TASK_RETRIED) /* for an operation before this one */
+		retry_now(tasks);
+	if (flags & RI_TASK_LISTED)
+		return;
+	task->fiber.flags |= RI_TASK_QUEUED;
+	ri_fifo_push(&tasks->cancels, &task->cancel);
 }
 
 static struct rota_chain **bucket_of(struct ri_tasks *tasks, int fd)
@@ -46,18 +68,17 @@ static struct rota_chain **bucket_of(struct ri_tasks *tasks, int fd)
 	return &tasks->descriptors[(unsigned)fd % RI_DESCRIPTOR_BUCKETS];
 }
 
-/* What the verb returns. */
-static int decode(const struct ri_operation *operation)
+/* What the verb returns when a cancel was asked for. */
+static int decode_interrupted(const struct rota_task *self)
 {
-	const int result = operation->wait.result;
-	const int code = operation->task->scope->code;
+	const int result = self->result;
 
-	if (__builtin_expect(!operation->interrupted, 1))
-		return result;
 	if (result != -ECANCELED && result != -EINTR &&
 	    result != -KERNEL_RESTART)
 		return result;
-	return code ? code : operation->closed ? -EBADF : result;
+	if (self->scope->code)
+		return self->scope->code;
+	return self->fiber.flags & RI_TASK_CLOSED ? -EBADF : result;
 }
 
 int ri_verb_begin_release(struct ri_verb *verb, const char *what, int fd)
@@ -75,24 +96,24 @@ int ri_verb_await(struct ri_verb *verb)
 {
 	struct ri_tasks *tasks = verb->tasks;
 	struct rota_task *self = verb->self;
-	struct ri_operation operation = {
-		.wait = { .what = verb->what,
-			  .interrupt = verb->release ? NULL : interrupt },
-		.task = self,
-		.fd = verb->fd,
-	};
+	struct ri_wait wait = { .what = verb->what };
+	const uint8_t kept = RI_TASK_ALIVE | RI_TASK_NAMED | RI_TASK_LISTED;
 
 	ri_assert(!(self->fiber.flags & RI_TASK_IN_FLIGHT),
 		  "%s has an operation in flight", ri_task_name(self));
 	self->fiber.generation++;
-	self->fiber.flags |= RI_TASK_IN_FLIGHT;
+	self->fiber.flags =
+		(uint8_t)((self->fiber.flags & kept) | RI_TASK_IN_FLIGHT |
+			  (verb->release ? RI_TASK_RELEASE : 0));
 	verb->entry->user_data = name_of(self, TAG_OPERATION);
-	if (operation.fd >= 0)
-		ri_chain_push(bucket_of(tasks, operation.fd),
-			      &operation.sharing);
+	self->fd = verb->fd;
+	if (verb->fd >= 0)
+		ri_chain_push(bucket_of(tasks, verb->fd), &self->sharing);
 	tasks->loop.in_flight++;
-	ri_park(tasks, self, &operation.wait);
-	return decode(&operation);
+	ri_park(tasks, self, &wait);
+	if (__builtin_expect(self->fiber.flags & RI_TASK_INTERRUPTED, 0))
+		return decode_interrupted(self);
+	return self->result;
 }
 
 void ri_operations_close(struct ri_tasks *tasks, int fd)
@@ -100,13 +121,13 @@ void ri_operations_close(struct ri_tasks *tasks, int fd)
 	struct rota_chain *link = *bucket_of(tasks, fd);
 
 	for (; link; link = link->next) {
-		struct ri_operation *operation =
-			ri_container(link, struct ri_operation, sharing);
+		struct rota_task *task =
+			ri_container(link, struct rota_task, sharing);
 
-		if (operation->fd != fd || !operation->wait.interrupt)
+		if (task->fd != fd || task->fiber.flags & RI_TASK_RELEASE)
 			continue;
-		operation->closed = true;
-		interrupt(tasks, operation->task);
+		ri_operation_interrupt(tasks, task);
+		task->fiber.flags |= RI_TASK_CLOSED;
 	}
 }
 
@@ -125,92 +146,92 @@ static struct rota_task *find(struct ri_tasks *tasks, uint64_t user_data)
 	return task;
 }
 
-static void retry_cancels(struct rota_timer *timer)
+static void retry_due(struct rota_timer *timer)
 {
-	struct ri_tasks *tasks = ri_container(timer, struct ri_tasks, retry);
-	struct rota_link *link;
-
-	while ((link = ri_list_take(&tasks->retries)))
-		ri_list_append(&tasks->cancels, link);
+	retry_now(ri_container(timer, struct ri_tasks, retry));
 }
 
 /* A cancel found nothing to stop, or something that runs. Mostly the operation
  * is about to complete; one that goes on is asked again. */
-static void cancel_missed(struct ri_tasks *tasks, uint64_t user_data)
+static __attribute__((noinline)) void
+cancel_missed(struct ri_tasks *tasks, const struct io_uring_cqe *cqe)
 {
-	struct rota_task *task = find(tasks, user_data);
-	struct ri_operation *operation;
+	struct rota_task *task = find(tasks, cqe->user_data);
 
-	if (!task)
+	if (cqe->res >= 0 || !task || task->fiber.flags & RI_TASK_LISTED)
 		return;
-	operation = operation_of(task);
-	if (ri_list_linked(&operation->cancel))
-		return;
-	if (ri_list_empty(&tasks->retries)) {
+	if (!ri_list_linked(&tasks->retry.link)) {
 		tasks->retry.deadline_ns = ri_loop_now(&tasks->loop) + RETRY_NS;
-		tasks->retry.fire = retry_cancels;
+		tasks->retry.fire = retry_due;
 		ri_loop_arm(&tasks->loop, &tasks->retry);
 	}
-	ri_list_append(&tasks->retries, &operation->cancel);
-}
-
-/* Takes the operation's cancel off its list, if it is on one. */
-static void forget_cancel(struct ri_tasks *tasks,
-			  struct ri_operation *operation)
-{
-	if (!ri_list_linked(&operation->cancel))
-		return;
-	ri_list_remove(&operation->cancel);
-	if (ri_list_empty(&tasks->retries) &&
-	    ri_list_linked(&tasks->retry.link))
-		ri_wheel_remove(&tasks->loop.wheel, &tasks->retry);
+	task->fiber.flags |= RI_TASK_RETRIED;
+	tasks->missed++;
+	ri_fifo_push(&tasks->retries, &task->cancel);
 }
 
 void ri_operation_complete(struct ri_loop *loop, const struct io_uring_cqe *cqe)
 {
 	struct ri_tasks *tasks = ri_tasks_of(loop);
-	struct ri_operation *operation;
 	struct rota_task *task;
 
 	if (__builtin_expect((cqe->user_data & TAG_MASK) == TAG_CANCEL, 0)) {
-		if (cqe->res < 0)
-			cancel_missed(tasks, cqe->user_data);
+		cancel_missed(tasks, cqe);
 		return;
 	}
 	task = find(tasks, cqe->user_data);
 	ri_check(task != NULL, "a completion of an operation that is over");
-	operation = operation_of(task);
 	/* Of two completions the first has the result, the second ends it. */
 	if (!(cqe->flags & IORING_CQE_F_NOTIF))
-		operation->wait.result = cqe->res;
+		task->result = cqe->res;
 	if (cqe->flags & IORING_CQE_F_MORE)
 		return;
 	task->fiber.flags &= (uint8_t)~RI_TASK_IN_FLIGHT;
 	loop->in_flight--;
-	if (operation->fd >= 0)
-		ri_chain_remove(&operation->sharing);
-	if (__builtin_expect(operation->interrupted, 0))
-		forget_cancel(tasks, operation);
-	ri_wake(tasks, task, operation->wait.result);
+	if (task->fd >= 0)
+		ri_chain_remove(&task->sharing);
+	if (__builtin_expect(task->fiber.flags & RI_TASK_RETRIED, 0) &&
+	    --tasks->missed == 0)
+		retry_now(tasks);
+	ri_wake(tasks, task, task->result);
 }
 
-void ri_operations_cancel(struct ri_tasks *tasks)
+/* A task whose operation ended meanwhile stays on the list until here. */
+static bool still_wanted(const struct rota_task *task)
 {
-	unsigned slice = RI_RING_ENTRIES;
+	const uint8_t both = RI_TASK_IN_FLIGHT | RI_TASK_INTERRUPTED;
 
-	while (slice-- && !ri_list_empty(&tasks->cancels)) {
-		struct rota_link *link = tasks->cancels.next;
-		struct ri_operation *operation =
-			ri_container(link, struct ri_operation, cancel);
-		struct io_uring_sqe *entry = ri_ring_entry(&tasks->loop.ring);
+	return (task->fiber.flags & both) == both;
+}
 
-		if (!entry)
-			return;
-		ri_list_remove(link);
-		io_uring_prep_cancel64(
-			entry, name_of(operation->task, TAG_OPERATION), 0);
-		entry->user_data = name_of(operation->task, TAG_CANCEL);
-		/* Only a miss is told. */
-		entry->flags |= IOSQE_CQE_SKIP_SUCCESS;
+unsigned ri_operations_cancel(struct ri_tasks *tasks)
+{
+	unsigned written = 0;
+
+	while (written < RI_RING_ENTRIES && !ri_fifo_empty(&tasks->cancels)) {
+		struct rota_task *task = queued_of(tasks->cancels.head);
+		struct io_uring_sqe *entry;
+
+		if (still_wanted(task)) {
+			entry = ri_ring_entry(&tasks->loop.ring);
+			if (!entry)
+				break;
+			io_uring_prep_cancel64(entry,
+					       name_of(task, TAG_OPERATION), 0);
+			entry->user_data = name_of(task, TAG_CANCEL);
+			/* Only a miss is told. */
+			entry->flags |= IOSQE_CQE_SKIP_SUCCESS;
+			written++;
+		}
+		ri_fifo_take(&tasks->cancels);
+		task->fiber.flags &= (uint8_t)~RI_TASK_QUEUED;
 	}
+	return written;
+}
+
+void ri_operations_fini(struct ri_tasks *tasks)
+{
+	retry_now(tasks);
+	ri_operations_cancel(tasks);
+	ri_check(ri_fifo_empty(&tasks->cancels), "operations are in flight");
 }

@@ -25,10 +25,14 @@
  *
  *	user_data   | generation 16 | address / 64 | tag 6 |
  *
- *   4. A cancel is a mark and a place on a list that lives in the operation:
- *      it needs no memory. Entries are written in the submit step, for what is
- *      still in flight. One that the kernel could not place (an operation on
- *      its way between a worker thread and a poll) is written again later.
+ *   4. A cancel is a mark and a place on a list, both in the record: it needs
+ *      no memory. Entries are written in the submit step, for what is still in
+ *      flight then. One that the kernel could not place (an operation on its
+ *      way between a worker thread and a poll) is written again later.
+ *
+ * All that a completion or a cancel needs is in the record, so that neither
+ * touches the stack of the task: with thousands of them it is not in the
+ * caches.
  */
 #ifndef RI_TASK_OPERATION_H
 #define RI_TASK_OPERATION_H
@@ -36,16 +40,6 @@
 #include "task/park.h"
 
 #include <limits.h>
-
-struct ri_operation {
-	struct ri_wait wait;       /* the task's wait */
-	struct rota_task *task;    /* who waits */
-	struct rota_chain sharing; /* with others on the same bucket */
-	struct rota_link cancel;   /* its place among those to cancel */
-	int fd;                    /* the descriptor it is about, or < 0 */
-	bool interrupted;          /* a cancel was asked for */
-	bool closed;               /* ... because the descriptor is closed */
-};
 
 struct ri_verb {
 	struct io_uring_sqe *entry; /* to be filled in, in the ring itself */
@@ -70,6 +64,7 @@ static inline int ri_verb_begin(struct ri_verb *verb, const char *what, int fd,
 	verb->what = what;
 	verb->fd = fd;
 	verb->release = false;
+	ri_task_check_scope(self);
 	if (__builtin_expect(bytes > INT_MAX, 0))
 		return -EINVAL;
 	if (__builtin_expect(self->scope->code != 0, 0))
@@ -85,6 +80,9 @@ int ri_verb_begin_release(struct ri_verb *verb, const char *what, int fd);
 /* Submits the entry that was filled in and waits for its last completion. */
 int ri_verb_await(struct ri_verb *verb);
 
+/* Asks for the task's operation, which is in flight, to be cancelled. */
+void ri_operation_interrupt(struct ri_tasks *tasks, struct rota_task *task);
+
 /* Ends what tasks of this loop wait for on a descriptor, with -EBADF. */
 void ri_operations_close(struct ri_tasks *tasks, int fd);
 
@@ -92,7 +90,11 @@ void ri_operations_close(struct ri_tasks *tasks, int fd);
 void ri_operation_complete(struct ri_loop *loop,
 			   const struct io_uring_cqe *cqe);
 
-/* Writes the cancels that are asked for: as many as one batch takes. */
-void ri_operations_cancel(struct ri_tasks *tasks);
+/* Writes the cancels that are asked for, as many as one batch takes. Returns
+ * how many. */
+unsigned ri_operations_cancel(struct ri_tasks *tasks);
+
+/* Nothing is in flight any more: forgets cancels that came too late. */
+void ri_operations_fini(struct ri_tasks *tasks);
 
 #endif

@@ -4,7 +4,8 @@
  *
  * A blocking verb is: fill in a wait in its own frame, ri_park, decode. While
  * it is parked, the record points to the wait. Whoever wakes it writes the
- * result, once.
+ * result, once, into the record: of 1000 tasks that wait, waking does not
+ * touch a stack.
  *
  * Each way out of a task checks that its innermost scope is still above the
  * stack pointer: a function that returned past an open group or deadline is
@@ -17,12 +18,11 @@
 
 struct ri_wait {
 	const char *what; /* the verb, for dumps */
-	/* Ends the wait early, because a scope of the task is over: now by
-	 * ri_wake, or later by an operation's completion. NULL: it always waits
-	 * to its end. */
+	/* Ends the wait by ri_wake, because a scope of the task is over. NULL:
+	 * it always waits to its end, or is an operation of the kernel, which
+	 * ri_operation_interrupt asks to end. */
 	void (*interrupt)(struct ri_tasks *tasks, struct rota_task *task);
 	int64_t since_ns; /* the clock when it parked */
-	int result;       /* written by who wakes it */
 };
 
 /* Aborts, naming the innermost scope of the task and the line that opened
@@ -60,7 +60,7 @@ static inline int ri_park(struct ri_tasks *tasks, struct rota_task *self,
 	self->wait = wait;
 	tasks->parked++;
 	ri_task_leave(tasks, self);
-	return wait->result;
+	return self->result;
 }
 
 /* Wakes a parked task: it goes on, with this result, when its turn comes. */
@@ -69,7 +69,7 @@ static inline void ri_wake(struct ri_tasks *tasks, struct rota_task *task,
 {
 	ri_check(task->wait != NULL, "task %s is woken but not parked",
 		 ri_task_name(task));
-	task->wait->result = result;
+	task->result = result;
 	task->wait = NULL;
 	tasks->parked--;
 	ri_loop_ready(&tasks->loop, &task->fiber);

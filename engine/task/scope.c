@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "task/scope.h"
 
-#include "task/park.h"
+#include "task/operation.h"
 
 #include <errno.h>
 
@@ -103,7 +103,9 @@ void ri_scope_close(struct ri_tasks *tasks, struct rota_scope *scope)
 
 void ri_task_interrupt(struct ri_tasks *tasks, struct rota_task *task)
 {
-	if (task->wait && task->wait->interrupt)
+	if (task->fiber.flags & RI_TASK_IN_FLIGHT)
+		ri_operation_interrupt(tasks, task);
+	else if (task->wait && task->wait->interrupt)
 		task->wait->interrupt(tasks, task);
 }
 

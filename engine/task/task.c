@@ -16,7 +16,9 @@ void ri_task_missing(const char *function)
 
 const char *ri_task_name(const struct rota_task *task)
 {
-	return task->name ? task->name : task->site->function;
+	if (task->fiber.flags & RI_TASK_NAMED)
+		return task->name;
+	return task->site->function;
 }
 
 int rota_cancelled(void)
@@ -31,7 +33,13 @@ struct rota_cause rota_cause(void)
 
 void rota_task_set_name(const char *name)
 {
-	ri_task_self("rota_task_set_name")->name = name;
+	struct rota_task *self = ri_task_self("rota_task_set_name");
+
+	self->name = name;
+	if (name)
+		self->fiber.flags |= RI_TASK_NAMED;
+	else
+		self->fiber.flags &= (uint8_t)~RI_TASK_NAMED;
 }
 
 const char *rota_task_name(void)

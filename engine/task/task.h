@@ -30,26 +30,39 @@
 struct ri_wait;
 
 enum ri_task_flag {
-	RI_TASK_ALIVE = 1u << 0,     /* accepted and not ended */
-	RI_TASK_IN_FLIGHT = 1u << 1, /* its operation is the kernel's */
+	RI_TASK_ALIVE = 1,       /* accepted and not ended */
+	RI_TASK_IN_FLIGHT = 2,   /* its operation is the kernel's */
+	RI_TASK_RELEASE = 4,     /* ... and is not to be cancelled */
+	RI_TASK_INTERRUPTED = 8, /* ... a cancel of it was asked for */
+	RI_TASK_CLOSED = 16,     /* ... because its descriptor is closed */
+	RI_TASK_QUEUED = 32,     /* the record is among those to cancel */
+	RI_TASK_RETRIED = 64,    /* ... or among those to cancel again */
+	RI_TASK_NAMED = 128,     /* `name` was given */
 };
 
+/* These stay when a task ends: its record is on a list until that is walked. */
+#define RI_TASK_LISTED (RI_TASK_QUEUED | RI_TASK_RETRIED)
+
 struct rota_task {
-	/* First line: what a switch and a completion touch. */
+	/* First line: what a switch, a completion and a cancel touch. */
 	alignas(64) struct ri_fiber fiber; /* with flags, generation and id */
 	struct rota_scope *scope;          /* the innermost one it is in */
-	struct ri_wait *wait;     /* what it is parked on; NULL: nothing */
-	struct rota_group *group; /* whose member it is */
-	uintptr_t stack_low;      /* lowest address of its stack */
+	struct ri_wait *wait; /* what it is parked on; NULL: nothing */
+	uintptr_t stack_low;  /* lowest address of its stack */
+	int result;           /* of its wait, written by who wakes it */
+	int fd;               /* what its operation is about, or < 0 */
 	/* Second line: what a spawn adds. */
-	struct rota_link member;      /* among the members of its group */
-	rota_task_fn *fn;             /* what it runs */
-	const struct rota_site *site; /* where it was spawned */
-	alignas(16) unsigned char value[ROTA_VALUE_BYTES]; /* fn's argument */
-	/* Third line, with the rest of the value. */
+	struct rota_group *group;           /* whose member it is */
+	struct rota_link member;            /* among the members of its group */
+	rota_task_fn *fn;                   /* what it runs */
+	const struct rota_site *site;       /* where it was spawned */
 	const struct rota_site *scope_site; /* where `scope` was opened: known
 					       also when its frame is gone */
-	const char *name; /* given by rota_task_set_name, or NULL */
+	alignas(16) unsigned char value[ROTA_VALUE_BYTES]; /* fn's argument */
+	/* Third line, with most of the value. */
+	struct rota_chain sharing;  /* with operations of the same bucket */
+	struct ri_fifo_node cancel; /* its place among those to cancel */
+	const char *name;           /* given by rota_task_set_name */
 };
 
 #if !RI_SANITIZED
@@ -69,10 +82,11 @@ struct ri_tasks {
 	unsigned parked;           /* tasks in a wait, for counters */
 	uint8_t stack_class;       /* the default size of stacks */
 	struct rota_link sweeps;   /* cancelled groups with members to tell */
-	struct rota_link cancels;  /* operations whose cancel is to write */
-	struct rota_link retries;  /* those whose cancel missed */
+	struct ri_fifo cancels;    /* operations whose cancel is to write */
+	struct ri_fifo retries;    /* those whose cancel missed */
+	unsigned missed;           /* how many of those are in flight */
 	struct rota_timer retry;   /* when they are tried again */
-	struct rota_chain **descriptors; /* operations by descriptor */
+	struct rota_chain **descriptors; /* operations, by descriptor */
 	struct rota_link starved;        /* tasks that wait for a descriptor */
 	int64_t starved_told_ns;         /* when that was last told */
 	struct rota_group root;          /* the group of the first task */

@@ -54,7 +54,7 @@ static void run(struct ri_loop *loop, struct ri_fiber *fiber)
 	result = task->fn(task->value);
 	if (__builtin_expect(task->scope != &task->group->scope, 0))
 		ri_scope_left_open(task, "has ended");
-	fiber->flags = 0;
+	fiber->flags &= RI_TASK_LISTED;
 	ri_stacks_unreserve(&loop->stacks, fiber->stack_class);
 	ri_group_leave(tasks, task, result);
 	fiber->ready.next = tasks->free;
@@ -66,13 +66,14 @@ static bool submit(struct ri_loop *loop)
 	struct ri_tasks *tasks = ri_tasks_of(loop);
 
 	if (__builtin_expect(ri_list_empty(&tasks->sweeps) &&
-				     ri_list_empty(&tasks->cancels),
+				     ri_fifo_empty(&tasks->cancels),
 			     1))
 		return false;
 	ri_group_sweep(tasks);
-	ri_operations_cancel(tasks);
+	/* Each ends an operation: they are harvested together. */
+	loop->expected = ri_operations_cancel(tasks);
 	return !ri_list_empty(&tasks->sweeps) ||
-	       !ri_list_empty(&tasks->cancels);
+	       !ri_fifo_empty(&tasks->cancels);
 }
 
 /* A new record, or NULL at the bound. */
@@ -121,7 +122,8 @@ int ri_task_accept(struct ri_tasks *tasks, struct rota_group *group,
 	}
 	task->fiber.sp = NULL;
 	task->fiber.stack_class = group->stack_class;
-	task->fiber.flags = RI_TASK_ALIVE;
+	task->fiber.flags =
+		(uint8_t)((task->fiber.flags & RI_TASK_LISTED) | RI_TASK_ALIVE);
 	task->fiber.id = tasks->next_id++;
 	task->scope = &group->scope;
 	task->wait = NULL;
@@ -129,7 +131,6 @@ int ri_task_accept(struct ri_tasks *tasks, struct rota_group *group,
 	task->fn = fn;
 	task->site = site;
 	task->scope_site = NULL;
-	task->name = NULL;
 	copy_value(task, value, site->value_bytes);
 	ri_list_append(&group->members, &task->member);
 	loop->live++;
@@ -201,8 +202,8 @@ int ri_tasks_init(struct ri_tasks *tasks,
 	tasks->max = options->tasks_max ? options->tasks_max
 					: RI_TASKS_MAX_DEFAULT;
 	ri_list_init(&tasks->sweeps);
-	ri_list_init(&tasks->cancels);
-	ri_list_init(&tasks->retries);
+	ri_fifo_init(&tasks->cancels);
+	ri_fifo_init(&tasks->retries);
 	ri_list_init(&tasks->starved);
 	error = ri_loop_init(&tasks->loop, &loop);
 	if (error)
@@ -265,5 +266,6 @@ int ri_tasks_run(struct ri_tasks *tasks, rota_task_fn *fn, void *arg)
 		return error;
 	}
 	ri_loop_run(&tasks->loop);
+	ri_operations_fini(tasks);
 	return result;
 }

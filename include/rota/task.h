@@ -37,8 +37,8 @@ int rota_cancelled(void);
  * not. Never suspends. */
 struct rota_cause rota_cause(void);
 
-/* Gives this task a name for dumps: text that outlives it. Without one it goes
- * by the name of its function. Never suspends. */
+/* Gives this task a name for dumps: text that outlives it. Without one, or
+ * with NULL, it goes by the name of its function. Never suspends. */
 void rota_task_set_name(const char *name);
 
 /* This task's name. Never suspends. */
