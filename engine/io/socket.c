@@ -8,25 +8,24 @@
 
 int rota_socket(int domain, int type, int protocol)
 {
-	struct ri_verb verb;
-	const int error = ri_verb_begin(&verb, "socket", -1, 0);
+	struct io_uring_sqe *entry;
+	const int error = ri_verb_begin(&entry, __func__, 0);
 
 	if (error)
 		return error;
-	io_uring_prep_socket(verb.entry, domain, type | SOCK_CLOEXEC, protocol,
-			     0);
-	return ri_verb_await(&verb);
+	io_uring_prep_socket(entry, domain, type | SOCK_CLOEXEC, protocol, 0);
+	return ri_verb_await(entry, __func__, -1);
 }
 
 static int accept_one(int listener)
 {
-	struct ri_verb verb;
-	const int error = ri_verb_begin(&verb, "accept", listener, 0);
+	struct io_uring_sqe *entry;
+	const int error = ri_verb_begin(&entry, "rota_accept", 0);
 
 	if (error)
 		return error;
-	io_uring_prep_accept(verb.entry, listener, NULL, NULL, SOCK_CLOEXEC);
-	return ri_verb_await(&verb);
+	io_uring_prep_accept(entry, listener, NULL, NULL, SOCK_CLOEXEC);
+	return ri_verb_await(entry, "rota_accept", listener);
 }
 
 int rota_accept(int listener)
@@ -40,8 +39,7 @@ int rota_accept(int listener)
 			break;
 		case -EMFILE:
 		case -ENFILE:
-			error = ri_starved_wait(ri_tasks_here(),
-						ri_task_self("accept"), fd);
+			error = ri_starved_wait(ri_tasks_here(), listener, fd);
 			if (error)
 				return error;
 			break;
@@ -53,35 +51,35 @@ int rota_accept(int listener)
 
 int rota_connect(int fd, const struct sockaddr *address, socklen_t bytes)
 {
-	struct ri_verb verb;
-	const int error = ri_verb_begin(&verb, "connect", fd, 0);
+	struct io_uring_sqe *entry;
+	const int error = ri_verb_begin(&entry, __func__, 0);
 
 	if (error)
 		return error;
-	io_uring_prep_connect(verb.entry, fd, address, bytes);
-	return ri_verb_await(&verb);
+	io_uring_prep_connect(entry, fd, address, bytes);
+	return ri_verb_await(entry, __func__, fd);
 }
 
 int rota_send(int fd, const void *buffer, size_t bytes, int flags)
 {
-	struct ri_verb verb;
-	const int error = ri_verb_begin(&verb, "send", fd, bytes);
+	struct io_uring_sqe *entry;
+	const int error = ri_verb_begin(&entry, __func__, bytes);
 
 	if (error)
 		return error;
-	io_uring_prep_send(verb.entry, fd, buffer, bytes, flags | MSG_NOSIGNAL);
-	return ri_verb_await(&verb);
+	io_uring_prep_send(entry, fd, buffer, bytes, flags | MSG_NOSIGNAL);
+	return ri_verb_await(entry, __func__, fd);
 }
 
 int rota_recv(int fd, void *buffer, size_t bytes, int flags)
 {
-	struct ri_verb verb;
-	const int error = ri_verb_begin(&verb, "recv", fd, bytes);
+	struct io_uring_sqe *entry;
+	const int error = ri_verb_begin(&entry, __func__, bytes);
 
 	if (error)
 		return error;
-	io_uring_prep_recv(verb.entry, fd, buffer, bytes, flags);
-	return ri_verb_await(&verb);
+	io_uring_prep_recv(entry, fd, buffer, bytes, flags);
+	return ri_verb_await(entry, __func__, fd);
 }
 
 int rota_send_all(int fd, const void *buffer, size_t bytes, size_t *done)
@@ -109,22 +107,22 @@ int rota_send_all(int fd, const void *buffer, size_t bytes, size_t *done)
 
 int rota_shutdown(int fd, int how)
 {
-	struct ri_verb verb;
-	const int error = ri_verb_begin_release(&verb, "shutdown", fd);
+	struct io_uring_sqe *entry;
+	const int error = ri_release_begin(&entry, __func__);
 
 	if (error)
 		return error;
-	io_uring_prep_shutdown(verb.entry, fd, how);
-	return ri_verb_await(&verb);
+	io_uring_prep_shutdown(entry, fd, how);
+	return ri_release_await(entry, __func__, fd);
 }
 
 int rota_poll(int fd, unsigned events)
 {
-	struct ri_verb verb;
-	const int error = ri_verb_begin(&verb, "poll", fd, 0);
+	struct io_uring_sqe *entry;
+	const int error = ri_verb_begin(&entry, __func__, 0);
 
 	if (error)
 		return error;
-	io_uring_prep_poll_add(verb.entry, fd, events);
-	return ri_verb_await(&verb);
+	io_uring_prep_poll_add(entry, fd, events);
+	return ri_verb_await(entry, __func__, fd);
 }

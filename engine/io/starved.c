@@ -15,6 +15,7 @@ struct starved {
 	struct rota_timer timer; /* to look again */
 	struct rota_link link;   /* among those who wait */
 	struct rota_task *task;
+	int listener; /* what it will accept from then */
 };
 
 static void leave(struct ri_tasks *tasks, struct starved *starved, int result)
@@ -53,12 +54,14 @@ static void tell(struct ri_tasks *tasks, int error)
 	       (unsigned long long)limit.rlim_cur);
 }
 
-int ri_starved_wait(struct ri_tasks *tasks, struct rota_task *self, int error)
+int ri_starved_wait(struct ri_tasks *tasks, int listener, int error)
 {
+	struct rota_task *self = ri_task_self("rota_accept");
 	struct starved starved = {
 		.wait = { .what = "a free descriptor", .interrupt = interrupt },
 		.timer = { .fire = look_again },
 		.task = self,
+		.listener = listener,
 	};
 
 	tell(tasks, error);
@@ -68,6 +71,20 @@ int ri_starved_wait(struct ri_tasks *tasks, struct rota_task *self, int error)
 	ri_loop_arm(&tasks->loop, &starved.timer);
 	ri_list_append(&tasks->starved, &starved.link);
 	return ri_park(tasks, self, &starved.wait);
+}
+
+void ri_starved_close(struct ri_tasks *tasks, int listener)
+{
+	struct rota_link *link = tasks->starved.next;
+
+	while (link != &tasks->starved) {
+		struct starved *starved =
+			ri_container(link, struct starved, link);
+
+		link = link->next;
+		if (starved->listener == listener)
+			leave(tasks, starved, -EBADF);
+	}
 }
 
 void ri_starved_wake(struct ri_tasks *tasks)

@@ -9,10 +9,14 @@
 
 #include "task/task.h"
 
-/* Waits until this loop closes a descriptor, or a short while (somebody else
- * may have closed one). 0, or the task's code. One line in the log, at most one
- * a second. `error` is what the kernel said. */
-int ri_starved_wait(struct ri_tasks *tasks, struct rota_task *self, int error);
+/* The running task waits until this loop closes a descriptor, or a short while
+ * (somebody else may have closed one). 0, the task's code, or -EBADF if it was
+ * the listener that was closed. One line in the log, at most one a second.
+ * `error` is what the kernel said. */
+int ri_starved_wait(struct ri_tasks *tasks, int listener, int error);
+
+/* This descriptor is about to be closed: who would accept from it is told. */
+void ri_starved_close(struct ri_tasks *tasks, int listener);
 
 /* A descriptor was closed: the first who waits tries again. */
 void ri_starved_wake(struct ri_tasks *tasks);

@@ -130,25 +130,38 @@ static void run_ready(struct ri_loop *loop)
 	} while (ended && loop->turn_left > 0 && !ri_fifo_empty(&loop->ready));
 }
 
-static struct ri_fiber *fiber_of(const struct io_uring_cqe *cqe)
+static const struct ri_fiber *fiber_of(const struct io_uring_cqe *cqe)
 {
-	return (struct ri_fiber *)(uintptr_t)(cqe->user_data &
-					      RI_LOOP_ADDRESS_MASK);
+	return (const struct ri_fiber *)(uintptr_t)(cqe->user_data &
+						    RI_LOOP_ADDRESS_MASK);
 }
 
-/* With many connections, each completion meets a record and a stack that fell
- * out of the caches: a dozen misses one after the other. Asked for in advance
- * they are one: first the records, then the top of the stacks. */
+/* The top of a stack that was left: the switch's frame and a verb's are read,
+ * which is what brings the page into the TLB, the caller's is fetched. All of
+ * it is in use: fiber_main, a task, a verb and the switch are 256 bytes. */
+static void touch_stack(const struct ri_fiber *fiber)
+{
+	const volatile char *sp = fiber->sp;
+
+	if (RI_SANITIZED || !sp)
+		return;
+	for (unsigned line = 0; line < 3; line++)
+		(void)sp[line * 64];
+	for (unsigned line = 3; line < 6; line++)
+		__builtin_prefetch((const char *)sp + line * 64, 1);
+}
+
+/* With many connections each completion meets a record and a stack that fell
+ * out of the caches, the stack's page out of the TLB too. One after the other,
+ * as the tasks run, that is 300 ns each; asked for together, before any of it
+ * is needed, it is 100. Prefetching alone did nothing: it is dropped where
+ * there is no translation. */
 static void foresee(const struct ri_ring *ring, unsigned count)
 {
 	for (unsigned i = 0; i < count; i++)
 		__builtin_prefetch(fiber_of(ri_ring_completion(ring, i)), 1);
-	for (unsigned i = 0; i < count; i++) {
-		const char *sp = fiber_of(ri_ring_completion(ring, i))->sp;
-
-		for (unsigned line = 0; line < RI_FORESEEN_LINES; line++)
-			__builtin_prefetch(sp + line * 64, 1);
-	}
+	for (unsigned i = 0; i < count; i++)
+		touch_stack(fiber_of(ri_ring_completion(ring, i)));
 }
 
 static unsigned reap(struct ri_loop *loop)

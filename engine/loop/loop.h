@@ -29,12 +29,6 @@
 #define RI_TURN_SWITCHES 128
 #define RI_LOOK_SWITCHES 16
 
-/* How much of a stack is fetched ahead for a task that will go on: the switch
- * and the frames of a verb and its callers. */
-#ifndef RI_FORESEEN_LINES
-#define RI_FORESEEN_LINES 8
-#endif
-
 /* What the floor above writes into user_data: the address of the fiber that
  * waits, in these bits. Everything that has a completion is named so. */
 #define RI_LOOP_ADDRESS_MASK (((uint64_t)1 << 48) - 64)

@@ -31,6 +31,16 @@ void ri_switch_start(void **save, void *top, void (*entry)(void *),
 /* The control words of this thread, as ri_switch_start wants them. */
 uint64_t ri_switch_control(void);
 
+/* The stack pointer: what is below it on this stack is dead. Unlike the frame
+ * address it does not make the function keep a frame. */
+static inline __attribute__((always_inline)) uintptr_t ri_switch_here(void)
+{
+	uintptr_t here;
+
+	__asm__ volatile("movq %%rsp, %0" : "=r"(here));
+	return here;
+}
+
 /* Is this thread under a shadow stack? */
 bool ri_switch_shadowed(void);
 

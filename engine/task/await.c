@@ -63,14 +63,14 @@ static int descriptor_of(const struct io_uring_sqe *entry)
 
 int rota_await(const struct io_uring_sqe *entry)
 {
-	struct ri_verb verb;
+	struct io_uring_sqe *slot;
 	int error;
 
 	if (entry->flags & FLAGS_REFUSED || is_multishot(entry))
 		return -EINVAL;
-	error = ri_verb_begin(&verb, "rota_await", descriptor_of(entry), 0);
+	error = ri_verb_begin(&slot, __func__, 0);
 	if (error)
 		return error;
-	memcpy(verb.entry, entry, sizeof(*entry));
-	return ri_verb_await(&verb);
+	memcpy(slot, entry, sizeof(*entry));
+	return ri_verb_await(slot, __func__, descriptor_of(entry));
 }

@@ -18,9 +18,6 @@
 
 #include <errno.h>
 
-/* How many members one turn tells. As many cancels fill a batch. */
-#define SWEEP_SLICE 256u
-
 static_assert(sizeof(struct rota_group) <= 256, "four cache lines");
 
 void rota_group_open_at(struct rota_group *group,
@@ -103,9 +100,11 @@ static void slot_release(struct ri_tasks *tasks, struct rota_group *group)
 	}
 }
 
-/* Waits until a slot is handed over. */
-static int slot_wait(struct ri_tasks *tasks, struct rota_task *self,
-		     struct rota_group *group)
+/* Waits until a slot is handed over. Apart, so that its frame costs a spawn that
+ * finds a slot nothing. */
+static __attribute__((noinline)) int slot_wait(struct ri_tasks *tasks,
+					       struct rota_task *self,
+					       struct rota_group *group)
 {
 	struct slot_wait slot = {
 		.wait = { .what = "rota_go", .interrupt = slot_interrupt },
@@ -198,7 +197,7 @@ static void sweep_one(struct ri_tasks *tasks, struct rota_group *group)
 
 void ri_group_sweep(struct ri_tasks *tasks)
 {
-	unsigned slice = SWEEP_SLICE;
+	unsigned slice = RI_CANCEL_SLICE;
 
 	while (slice && !ri_list_empty(&tasks->sweeps)) {
 		struct rota_group *group = ri_container(

@@ -81,39 +81,44 @@ static int decode_interrupted(const struct rota_task *self)
 	return self->fiber.flags & RI_TASK_CLOSED ? -EBADF : result;
 }
 
-int ri_verb_begin_release(struct ri_verb *verb, const char *what, int fd)
+static inline __attribute__((always_inline)) int
+await(struct io_uring_sqe *entry, const char *verb, int fd, unsigned flags)
 {
-	verb->self = ri_task_self(what);
-	verb->tasks = ri_tasks_here();
-	verb->what = what;
-	verb->fd = fd;
-	verb->release = true;
-	verb->entry = ri_ring_entry(&verb->tasks->loop.ring);
-	return verb->entry ? 0 : -EAGAIN;
-}
-
-int ri_verb_await(struct ri_verb *verb)
-{
-	struct ri_tasks *tasks = verb->tasks;
-	struct rota_task *self = verb->self;
-	struct ri_wait wait = { .what = verb->what };
-	const uint8_t kept = RI_TASK_ALIVE | RI_TASK_NAMED | RI_TASK_LISTED;
+	struct rota_task *self = ri_task_self(verb);
+	struct ri_tasks *tasks = ri_tasks_here();
+	struct ri_wait wait = { .what = verb };
 
 	ri_assert(!(self->fiber.flags & RI_TASK_IN_FLIGHT),
 		  "%s has an operation in flight", ri_task_name(self));
 	self->fiber.generation++;
-	self->fiber.flags =
-		(uint8_t)((self->fiber.flags & kept) | RI_TASK_IN_FLIGHT |
-			  (verb->release ? RI_TASK_RELEASE : 0));
-	verb->entry->user_data = name_of(self, TAG_OPERATION);
-	self->fd = verb->fd;
-	if (verb->fd >= 0)
-		ri_chain_push(bucket_of(tasks, verb->fd), &self->sharing);
+	self->fiber.flags = (uint8_t)((self->fiber.flags & RI_TASK_KEPT) |
+				      RI_TASK_IN_FLIGHT | flags);
+	entry->user_data = name_of(self, TAG_OPERATION);
+	self->fd = fd;
+	if (fd >= 0)
+		ri_chain_push(bucket_of(tasks, fd), &self->sharing);
 	tasks->loop.in_flight++;
 	ri_park(tasks, self, &wait);
 	if (__builtin_expect(self->fiber.flags & RI_TASK_INTERRUPTED, 0))
 		return decode_interrupted(self);
 	return self->result;
+}
+
+int ri_verb_await(struct io_uring_sqe *entry, const char *verb, int fd)
+{
+	return await(entry, verb, fd, 0);
+}
+
+int ri_release_begin(struct io_uring_sqe **entry, const char *verb)
+{
+	ri_task_check_scope(ri_task_self(verb));
+	*entry = ri_ring_entry(&ri_tasks_here()->loop.ring);
+	return *entry ? 0 : -EAGAIN;
+}
+
+int ri_release_await(struct io_uring_sqe *entry, const char *verb, int fd)
+{
+	return await(entry, verb, fd, RI_TASK_RELEASE);
 }
 
 void ri_operations_close(struct ri_tasks *tasks, int fd)
@@ -208,7 +213,7 @@ unsigned ri_operations_cancel(struct ri_tasks *tasks)
 {
 	unsigned written = 0;
 
-	while (written < RI_RING_ENTRIES && !ri_fifo_empty(&tasks->cancels)) {
+	while (written < RI_CANCEL_SLICE && !ri_fifo_empty(&tasks->cancels)) {
 		struct rota_task *task = queued_of(tasks->cancels.head);
 		struct io_uring_sqe *entry;
 

@@ -4,15 +4,16 @@
  *
  *	int rota_recv(int fd, void *buffer, size_t bytes, int flags)
  *	{
- *		struct ri_verb verb;
- *		const int error = ri_verb_begin(&verb, "recv", fd,
- *						bytes);
+ *		struct io_uring_sqe *entry;
+ *		const int error = ri_verb_begin(&entry, __func__, bytes);
  *
  *		if (error)
  *			return error;
- *		io_uring_prep_recv(verb.entry, fd, buffer, bytes, flags);
- *		return ri_verb_await(&verb);
+ *		io_uring_prep_recv(entry, fd, buffer, bytes, flags);
+ *		return ri_verb_await(entry, __func__, fd);
  *	}
+ *
+ * The last line is a jump: a parked task has no frame of the verb itself.
  *
  * Laws:
  *   1. The task goes on after the last completion of its operation, so the
@@ -41,44 +42,31 @@
 
 #include <limits.h>
 
-struct ri_verb {
-	struct io_uring_sqe *entry; /* to be filled in, in the ring itself */
-	struct ri_tasks *tasks;     /* the loop's */
-	struct rota_task *self;     /* who calls */
-	const char *what;           /* the verb's name, for dumps */
-	int fd;                     /* the descriptor it is about, or -1 */
-	bool release;               /* never refused, never cancelled */
-};
-
-/* Takes an entry of the ring for a verb about a descriptor (-1: about none) and
- * a length. Without 0 the verb returns what this returns:
- * -EINVAL for a length over INT_MAX, the task's code if it is cancelled,
- * -EAGAIN if the kernel takes no entries. */
-static inline int ri_verb_begin(struct ri_verb *verb, const char *what, int fd,
-				size_t bytes)
+/* Takes an entry of the ring for a verb with a length. Without 0 the verb
+ * returns what this returns: -EINVAL for a length over INT_MAX, the task's
+ * code if it is cancelled, -EAGAIN if the kernel takes no entries. */
+static inline __attribute__((always_inline)) int
+ri_verb_begin(struct io_uring_sqe **entry, const char *verb, size_t bytes)
 {
-	struct rota_task *self = ri_task_self(what);
+	struct rota_task *self = ri_task_self(verb);
 
-	verb->self = self;
-	verb->tasks = ri_tasks_here();
-	verb->what = what;
-	verb->fd = fd;
-	verb->release = false;
 	ri_task_check_scope(self);
 	if (__builtin_expect(bytes > INT_MAX, 0))
 		return -EINVAL;
 	if (__builtin_expect(self->scope->code != 0, 0))
 		return self->scope->code;
-	verb->entry = ri_ring_entry(&verb->tasks->loop.ring);
-	return __builtin_expect(verb->entry != NULL, 1) ? 0 : -EAGAIN;
+	*entry = ri_ring_entry(&ri_tasks_here()->loop.ring);
+	return __builtin_expect(*entry != NULL, 1) ? 0 : -EAGAIN;
 }
+
+/* Submits the entry that was filled in and waits for its last completion. `fd`
+ * is the descriptor it is about, -1 if none. */
+int ri_verb_await(struct io_uring_sqe *entry, const char *verb, int fd);
 
 /* The same for a verb that releases something: it is not refused in a
  * cancelled task, and not cancelled. */
-int ri_verb_begin_release(struct ri_verb *verb, const char *what, int fd);
-
-/* Submits the entry that was filled in and waits for its last completion. */
-int ri_verb_await(struct ri_verb *verb);
+int ri_release_begin(struct io_uring_sqe **entry, const char *verb);
+int ri_release_await(struct io_uring_sqe *entry, const char *verb, int fd);
 
 /* Asks for the task's operation, which is in flight, to be cancelled. */
 void ri_operation_interrupt(struct ri_tasks *tasks, struct rota_task *task);

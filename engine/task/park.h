@@ -30,13 +30,13 @@ struct ri_wait {
 __attribute__((cold, noreturn)) void
 ri_scope_left_open(const struct rota_task *task, const char *did);
 
-/* Is the innermost scope below the caller's frame, on the task's own stack?
- * Then its own frame has returned. To be asked before the scope is read: what
+/* Is the innermost scope below the stack pointer, on the task's own stack?
+ * Then its frame has returned. To be asked before the scope is read: what
  * is called since has written over it. */
 static inline __attribute__((always_inline)) void
 ri_task_check_scope(const struct rota_task *self)
 {
-	const uintptr_t here = (uintptr_t)__builtin_frame_address(0);
+	const uintptr_t here = ri_switch_here();
 	const uintptr_t low = self->stack_low;
 
 	if (__builtin_expect((uintptr_t)self->scope - low < here - low, 0))

@@ -40,6 +40,9 @@ enum ri_task_flag {
 	RI_TASK_NAMED = 128,     /* `name` was given */
 };
 
+/* These stay when an operation begins. */
+#define RI_TASK_KEPT (RI_TASK_ALIVE | RI_TASK_NAMED | RI_TASK_LISTED)
+
 /* These stay when a task ends: its record is on a list until that is walked. */
 #define RI_TASK_LISTED (RI_TASK_QUEUED | RI_TASK_RETRIED)
 
@@ -68,6 +71,11 @@ struct rota_task {
 #if !RI_SANITIZED
 static_assert(sizeof(struct rota_task) == 192, "three cache lines");
 #endif
+
+/* How many members a turn tells of a cancel, and how many operations it asks
+ * to end. Those go on in the next turn: with more than it can run they would
+ * pile up and fall out of the caches (a quarter slower). */
+#define RI_CANCEL_SLICE ((unsigned)RI_TURN_SWITCHES)
 
 /* One bucket for each low part of a descriptor's number. */
 #define RI_DESCRIPTOR_BUCKETS 65536u

@@ -98,7 +98,8 @@ int rota_send_all(int fd, const void *buffer, size_t bytes, size_t *done)
 int rota_shutdown(int fd, int how);
 
 /* Waits until the descriptor is ready: poll(2) for one. `events` is POLLIN,
- * POLLOUT, ...; returns those that came, POLLERR and POLLHUP among them. */
+ * POLLOUT, ...; returns those that came. POLLERR, POLLHUP and, other than with
+ * poll(2), POLLRDHUP come without being asked for. */
 int rota_poll(int fd, unsigned events) __attribute__((warn_unused_result));
 
 #pragma GCC visibility pop
