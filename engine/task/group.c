@@ -218,6 +218,8 @@ void rota_group_cancel(struct rota_group *group, struct rota_cause cause)
 {
 	ri_task_self("rota_group_cancel");
 	ri_check(group->scope.site != NULL, "the group is not open");
+	ri_check(cause.error <= 0, "the cause is %d, and errors are negative",
+		 cause.error);
 	if (!cause.error)
 		cause.error = -ECANCELED;
 	ri_scope_cancel(ri_tasks_here(), &group->scope, -ECANCELED, cause);

@@ -17,6 +17,9 @@ enum tag {
 /* What io-wq lets slip out when its worker is interrupted: ERESTARTSYS. */
 #define KERNEL_RESTART 512
 
+/* How soon a release is tried again that the kernel takes no entry for. */
+#define REST_NS ((int64_t)1000000)
+
 /* How soon a cancel that missed is tried again. */
 #define RETRY_NS ((int64_t)10000000)
 
@@ -112,8 +115,9 @@ int ri_verb_await(struct io_uring_sqe *entry, const char *verb, int fd)
 int ri_release_begin(struct io_uring_sqe **entry, const char *verb)
 {
 	ri_task_check_scope(ri_task_self(verb));
-	*entry = ri_ring_entry(&ri_tasks_here()->loop.ring);
-	return *entry ? 0 : -EAGAIN;
+	while (!(*entry = ri_ring_entry(&ri_tasks_here()->loop.ring)))
+		ri_task_rest(verb, REST_NS);
+	return 0;
 }
 
 int ri_release_await(struct io_uring_sqe *entry, const char *verb, int fd)

@@ -63,6 +63,9 @@ static inline int ri_park(struct ri_tasks *tasks, struct rota_task *self,
 	return self->result;
 }
 
+/* Parks the running task for a while, whatever is cancelled. */
+void ri_task_rest(const char *verb, int64_t duration_ns);
+
 /* Wakes a parked task: it goes on, with this result, when its turn comes. */
 static inline void ri_wake(struct ri_tasks *tasks, struct rota_task *task,
 			   int result)

@@ -103,6 +103,21 @@ int rota_sleep_until(int64_t deadline_ns)
 	return ri_park(tasks, self, &sleep.wait);
 }
 
+void ri_task_rest(const char *verb, int64_t duration_ns)
+{
+	struct rota_task *self = ri_task_self(verb);
+	struct ri_tasks *tasks = ri_tasks_here();
+	struct sleep sleep = {
+		.wait = { .what = verb },
+		.timer = { .deadline_ns = rota_after_ns(duration_ns),
+			   .fire = sleep_over },
+		.task = self,
+	};
+
+	ri_loop_arm(&tasks->loop, &sleep.timer);
+	ri_park(tasks, self, &sleep.wait);
+}
+
 int rota_sleep(int64_t duration_ns)
 {
 	return rota_sleep_until(rota_after_ns(duration_ns));

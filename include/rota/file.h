@@ -24,7 +24,8 @@ extern "C" {
 
 /* open(2): a descriptor, always with O_CLOEXEC. `mode` counts with O_CREAT and
  * O_TMPFILE only. A descriptor that was opened is returned, also after a
- * cancel. */
+ * cancel. Other than with open(2), a FIFO does not wait for its other end
+ * (-ENXIO to write without a reader), unless O_CREAT is among the flags. */
 int rota_open(const char *path, int flags, mode_t mode)
 	__attribute__((warn_unused_result));
 

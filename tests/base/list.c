@@ -121,6 +121,19 @@ static void the_last_node_leaves_an_empty_chain(void **state)
 	assert_null(head);
 }
 
+static void nodes_are_removed_one_after_the_other(void **state)
+{
+	struct rota_chain *head = NULL, nodes[3];
+
+	(void)state;
+	for (int i = 0; i < 3; i++)
+		ri_chain_push(&head, &nodes[i]);
+	ri_chain_remove(&nodes[1]);
+	ri_chain_remove(&nodes[0]);
+	assert_ptr_equal(head, &nodes[2]);
+	assert_null(head->next);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -132,6 +145,7 @@ int main(void)
 		cmocka_unit_test(a_chain_is_walked_from_the_last_push),
 		cmocka_unit_test(a_node_is_removed_from_anywhere_in_a_chain),
 		cmocka_unit_test(the_last_node_leaves_an_empty_chain),
+		cmocka_unit_test(nodes_are_removed_one_after_the_other),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -3,6 +3,7 @@
  * An io_uring that is refused: by real causes in a child process where one can
  * be had, else by a kernel that answers so.
  */
+#include "ring/linux.h"
 #include "support/child.h"
 #include "support/kernel.h"
 #include "support/log.h"
@@ -17,6 +18,7 @@
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -95,6 +97,7 @@ static int run_as_nobody(void *arg)
 	if (setrlimit(RLIMIT_MEMLOCK, &limit) || setuid(NOBODY))
 		return NOT_TRIED;
 	test_kernel_init(&kernel);
+	kernel.below = &ri_kernel_linux; /* without patience */
 	result = test_run_with(NULL, &kernel.table, nothing, NULL);
 	return result < 0 ? -result
 			  : 100 + (int)kernel.calls[TEST_RING_OPEN] - 1;
@@ -120,11 +123,18 @@ static void no_locked_memory_is_told_with_the_limit(void **state)
 
 static void little_locked_memory_makes_a_smaller_ring(void **state)
 {
+	const struct timespec moment = { .tv_nsec = 20000000 };
 	struct test_child child;
 	rlim_t bytes = 64 << 10;
 
 	(void)state;
-	test_child_run(&child, run_as_nobody, &bytes);
+	/* Rings of others of this name may just be going. */
+	for (int i = 0; i < 100; i++) {
+		test_child_run(&child, run_as_nobody, &bytes);
+		if (child.status != ENOMEM)
+			break;
+		nanosleep(&moment, NULL);
+	}
 	if (child.status == NOT_TRIED)
 		test_skip("only root can become somebody with less");
 	if (child.status == 100)

@@ -7,6 +7,7 @@
 
 #include "support/child.h"
 #include "support/run.h"
+#include "task/task.h"
 
 #include <setjmp.h>
 #include <signal.h>
@@ -14,6 +15,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -301,6 +303,34 @@ static void a_signal_that_somebody_sent_is_no_overflow(void **state)
 	assert_int_equal(child.status, SEEN_BY_PLAIN);
 }
 
+/* One that was queued may name any address. */
+static int queue_with_guard_address(void *arg)
+{
+	const struct rota_task *self = ri_task_self("test");
+	siginfo_t info = { .si_signo = SIGSEGV, .si_code = SI_QUEUE };
+
+	(void)arg;
+	info.si_addr = self->fiber.stack->low - 8;
+	return (int)syscall(SYS_rt_tgsigqueueinfo, getpid(), gettid(), SIGSEGV,
+			    &info);
+}
+
+static int run_queue_with_plain(void *arg)
+{
+	signal(SIGSEGV, plain);
+	return test_run(queue_with_guard_address, arg);
+}
+
+static void a_signal_with_the_address_of_a_guard_is_none_either(void **state)
+{
+	struct test_child child;
+
+	(void)state;
+	test_child_run(&child, run_queue_with_plain, NULL);
+	assert_int_equal(child.status, SEEN_BY_PLAIN);
+	assert_string_equal(child.errors, "");
+}
+
 /* The program outside of the run. */
 static int nothing(void *arg)
 {
@@ -441,6 +471,8 @@ static void an_alternate_stack_of_the_program_is_used(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		/* first: later ones would inherit what it left */
+		cmocka_unit_test(the_alternate_stack_is_ours_for_the_run_only),
 		cmocka_unit_test(an_overflow_is_told_with_name_size_and_site),
 		cmocka_unit_test(the_size_is_that_of_the_group),
 		cmocka_unit_test(the_first_task_is_told_by_its_name),
@@ -456,11 +488,12 @@ int main(void)
 			an_overflow_is_ours_also_with_a_handler_before_us),
 		cmocka_unit_test(a_fault_that_is_ignored_kills_as_always),
 		cmocka_unit_test(a_signal_that_somebody_sent_is_no_overflow),
+		cmocka_unit_test(
+			a_signal_with_the_address_of_a_guard_is_none_either),
 		cmocka_unit_test(after_a_run_the_handler_is_the_one_before),
 		cmocka_unit_test(a_handler_that_was_put_over_ours_stays),
 		cmocka_unit_test(a_handler_over_ours_may_hand_on_after_the_run),
 		cmocka_unit_test(a_second_run_watches_as_the_first_did),
-		cmocka_unit_test(the_alternate_stack_is_ours_for_the_run_only),
 		cmocka_unit_test(an_alternate_stack_of_the_program_is_used),
 	};
 

@@ -4,6 +4,7 @@
 #include "base/check.h"
 #include "base/list.h"
 #include "ring/linux.h"
+#include "support/run.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -48,8 +49,8 @@ static int ring_open(const struct ri_kernel *table, unsigned entries,
 	int error = note(kernel, TEST_RING_OPEN, params->cq_entries);
 
 	if (!error)
-		error = ri_kernel_linux.ring_open(&ri_kernel_linux, entries,
-						  ring, params);
+		error = kernel->below->ring_open(kernel->below, entries, ring,
+						 params);
 	if (error < 0)
 		return error;
 	kernel->rings++;
@@ -84,6 +85,14 @@ static int forward(struct test_kernel *kernel, const struct ri_enter *call)
 	return result;
 }
 
+static int64_t now_ns(const struct ri_kernel *table)
+{
+	const struct test_kernel *kernel = kernel_of(table);
+
+	return kernel->by_hand ? kernel->clock_ns
+			       : ri_kernel_linux.now_ns(&ri_kernel_linux);
+}
+
 /* When the wait is over at the latest, by the kernel's clock. */
 static int64_t deadline_of(const struct test_kernel *kernel,
 			   const struct ri_enter *call)
@@ -97,7 +106,7 @@ static int64_t deadline_of(const struct test_kernel *kernel,
 	time = (const struct __kernel_timespec *)(uintptr_t)argument->ts;
 	time_ns = time->tv_sec * 1000000000 + time->tv_nsec;
 	return call->flags & ENTER_ABS_TIMER ? time_ns
-					     : kernel->clock_ns + time_ns;
+					     : now_ns(&kernel->table) + time_ns;
 }
 
 /* Submits and fetches, without waiting. */
@@ -112,20 +121,15 @@ static int look(struct test_kernel *kernel, const struct ri_enter *call)
 	return forward(kernel, &now);
 }
 
-/* Waits in the kernel for at most this long. */
-static int wait_patiently(struct test_kernel *kernel,
-			  const struct ri_enter *call, int64_t patience_ns)
+/* The same with a wait in the kernel for at most this long. */
+static int wait_for(struct test_kernel *kernel, const struct ri_enter *call,
+		    int64_t wait_ns)
 {
-	struct __kernel_timespec patience = {
-		.tv_sec = patience_ns / 1000000000,
-		.tv_nsec = patience_ns % 1000000000,
-	};
-	struct io_uring_getevents_arg argument = {
-		.ts = (uintptr_t)&patience,
-	};
+	struct __kernel_timespec time = { .tv_sec = wait_ns / 1000000000,
+					  .tv_nsec = wait_ns % 1000000000 };
+	struct io_uring_getevents_arg argument = { .ts = (uintptr_t)&time };
 	struct ri_enter wait = *call;
 
-	wait.submit = 0;
 	wait.flags &= ~ENTER_ABS_TIMER;
 	wait.flags |= IORING_ENTER_EXT_ARG;
 	wait.argument = &argument;
@@ -134,7 +138,7 @@ static int wait_patiently(struct test_kernel *kernel,
 }
 
 /* Nothing has arrived and the loop would wait. */
-static int wait_for_it(struct test_kernel *kernel, const struct ri_enter *call)
+static int wait_idle(struct test_kernel *kernel, const struct ri_enter *call)
 {
 	const int64_t deadline_ns = deadline_of(kernel, call);
 	struct ri_enter wait = *call;
@@ -149,7 +153,7 @@ static int wait_for_it(struct test_kernel *kernel, const struct ri_enter *call)
 	if (!kernel->by_hand || deadline_ns == INT64_MAX)
 		return forward(kernel, &wait);
 	if (kernel->patience_ns)
-		wait_patiently(kernel, call, kernel->patience_ns);
+		wait_for(kernel, &wait, kernel->patience_ns);
 	if (test_arrivals_visible(&kernel->arrivals))
 		return 0;
 	if (kernel->clock_ns < deadline_ns)
@@ -179,6 +183,9 @@ static int ring_enter(const struct ri_kernel *table,
 		return kernel->submit_error;
 	if (plain(kernel))
 		return forward(kernel, call);
+	/* A wait that is over is only a way to fetch more at a time. */
+	if (call->wait && deadline_of(kernel, call) <= now_ns(table))
+		return wait_for(kernel, call, 0);
 	result = look(kernel, call);
 	if (result < 0 || !call->wait)
 		return result;
@@ -186,7 +193,7 @@ static int ring_enter(const struct ri_kernel *table,
 		return result;
 	if (test_arrivals_visible(&kernel->arrivals))
 		return result;
-	waited = wait_for_it(kernel, call);
+	waited = wait_idle(kernel, call);
 	return result ? result : waited;
 }
 
@@ -240,14 +247,6 @@ static int forbid(const struct ri_kernel *table, void *start, size_t bytes)
 
 	return error ? error
 		     : ri_kernel_linux.forbid(&ri_kernel_linux, start, bytes);
-}
-
-static int64_t now_ns(const struct ri_kernel *table)
-{
-	const struct test_kernel *kernel = kernel_of(table);
-
-	return kernel->by_hand ? kernel->clock_ns
-			       : ri_kernel_linux.now_ns(&ri_kernel_linux);
 }
 
 static int read_text(const struct ri_kernel *table, const char *path,
@@ -310,6 +309,7 @@ static int local_address(const struct ri_kernel *table, int fd, void *address,
 void test_kernel_init(struct test_kernel *kernel)
 {
 	memset(kernel, 0, sizeof(*kernel));
+	kernel->below = test_linux();
 	kernel->table = (struct ri_kernel){
 		.ring_open = ring_open,
 		.ring_close = ring_close,

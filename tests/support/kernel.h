@@ -32,7 +32,7 @@
 /* The calls that are counted and can fail. In brackets: what `detail` is. */
 enum test_call {
 	TEST_RING_OPEN, /* (completions asked for) */
-	TEST_ENTER,     /* (completions waited for: 0 or 1) */
+	TEST_ENTER,     /* (completions waited for) */
 	TEST_ENROLL,    /* (opcode) */
 	TEST_MAP,       /* (bytes) */
 	TEST_ADVISE,    /* (advice) */
@@ -60,12 +60,13 @@ struct test_fault {
 #define TEST_TEXTS_MAX 4
 
 struct test_kernel {
-	struct ri_kernel table;     /* first: what the engine is given */
-	unsigned calls[TEST_CALLS]; /* made, whether they failed or not */
-	long details[TEST_CALLS];   /* of the last call of each kind */
-	unsigned rings;             /* open now */
-	unsigned mappings;          /* mapped now */
-	size_t mapped_bytes;        /* in them */
+	struct ri_kernel table;        /* first: what the engine is given */
+	const struct ri_kernel *below; /* opens the rings: test_linux() */
+	unsigned calls[TEST_CALLS];    /* made, whether they failed or not */
+	long details[TEST_CALLS];      /* of the last call of each kind */
+	unsigned rings;                /* open now */
+	unsigned mappings;             /* mapped now */
+	size_t mapped_bytes;           /* in them */
 	int submit_error;    /* what enters with entries say; 0: nothing */
 	unsigned submit_max; /* entries that one enter takes; 0: all */
 	bool by_hand;        /* the clock is the test's */

@@ -18,9 +18,14 @@
  * stderr and the program aborts. */
 int test_run(int (*fn)(void *), void *arg);
 
-/* The same with a configuration and a kernel; either may be NULL. */
+/* The same with a configuration and a kernel; either may be NULL. The kernel is
+ * then test_linux(). */
 int test_run_with(const struct rota_config *config,
 		  const struct ri_kernel *kernel, int (*fn)(void *), void *arg);
+
+/* Linux, with patience: locked memory of rings that were closed comes back a
+ * moment later, and tests of an ordinary user soon have had all of it. */
+const struct ri_kernel *test_linux(void);
 
 /* What ROTA_TEST_SECONDS says, else 30. */
 unsigned test_seconds(void);

@@ -387,6 +387,55 @@ static void a_group_joins_10000_members(void **state)
 	assert_int_equal(ended, 10000);
 }
 
+/* A group whose last member has ended, and who spawns one more before the owner
+ * runs. */
+struct late {
+	struct rota_group group;
+	unsigned ended;
+	int accepted;
+};
+
+static int end_at_once(void *value)
+{
+	(void)value;
+	return 0;
+}
+
+static int spawn_late(void *value)
+{
+	struct late *late = *(struct late **)value;
+
+	late->accepted = rota_go(&late->group, work,
+				 ((struct job){ .sleep_ns = ROTA_MICROSECOND,
+						.ended = &late->ended }));
+	return 0;
+}
+
+static int join_the_late(void *arg)
+{
+	struct late *late = arg;
+	struct rota_group others;
+	int error, outcome, ended;
+
+	rota_group_open(&others, NULL);
+	rota_group_open(&late->group, NULL);
+	error = rota_go(&late->group, end_at_once, 0);
+	error |= rota_go(&others, spawn_late, late);
+	outcome = rota_group_wait(&late->group);
+	ended = (int)late->ended;
+	error |= rota_group_wait(&others);
+	return error | outcome ? -EPROTO : ended;
+}
+
+static void who_is_spawned_while_the_owner_wakes_is_joined_too(void **state)
+{
+	struct late late = { .accepted = -1 };
+
+	(void)state;
+	assert_int_equal(test_run(join_the_late, &late), 1);
+	assert_int_equal(late.accepted, 0);
+}
+
 int main(void)
 {
 	static const struct CMUnitTest tests[] = {
@@ -416,6 +465,8 @@ int main(void)
 		cmocka_unit_test(
 			a_group_that_was_waited_for_can_be_opened_again),
 		cmocka_unit_test(a_group_joins_10000_members),
+		cmocka_unit_test(
+			who_is_spawned_while_the_owner_wakes_is_joined_too),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

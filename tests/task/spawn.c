@@ -20,15 +20,11 @@
 #define RUN_WITH(fn, ...)                                   \
 	__extension__({                                     \
 		struct rota_group group_;                   \
-		int error_;                                 \
-                                                            \
+		int error_, outcome_;                       \
 		rota_group_open(&group_, NULL);             \
 		error_ = rota_go(&group_, fn, __VA_ARGS__); \
-		if (error_)                                 \
-			rota_group_wait(&group_);           \
-		else                                        \
-			error_ = rota_group_wait(&group_);  \
-		error_;                                     \
+		outcome_ = rota_group_wait(&group_);        \
+		error_ ? error_ : outcome_;                 \
 	})
 
 struct large {

@@ -1,0 +1,353 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Closing a descriptor that other tasks wait on.
+ */
+#include "rota/rota.h"
+#include "support/child.h"
+#include "support/kernel.h"
+#include "support/process.h"
+#include "support/run.h"
+
+#include <fcntl.h>
+#include <poll.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#define WAITERS 50
+
+struct stage {
+	struct rota_group group;
+	int pair[2];
+	int other[2];
+	int results[WAITERS];
+	int codes[4];
+	unsigned ended;
+};
+
+struct waiter {
+	struct stage *stage;
+	int index;
+	int fd;
+};
+
+static int wait_somehow(void *value)
+{
+	const struct waiter *waiter = value;
+	char byte;
+	int result;
+
+	if (waiter->index % 3 == 0)
+		result = rota_recv(waiter->fd, &byte, 1, 0);
+	else if (waiter->index % 3 == 1)
+		result = rota_read(waiter->fd, &byte, 1);
+	else
+		result = rota_poll(waiter->fd, POLLIN);
+	waiter->stage->results[waiter->index] = result;
+	waiter->stage->ended++;
+	return 0;
+}
+
+static int open_pairs(struct stage *stage)
+{
+	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, stage->pair) ||
+	    socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, stage->other))
+		return -errno;
+	return 0;
+}
+
+static int close_under_many(void *arg)
+{
+	struct stage *stage = arg;
+	int error = open_pairs(stage);
+
+	rota_group_open(&stage->group, NULL);
+	for (int i = 0; i < WAITERS; i++)
+		error |= rota_go(
+			&stage->group, wait_somehow,
+			((struct waiter){ stage, i,
+					  i < WAITERS - 1 ? stage->pair[0]
+							  : stage->other[0] }));
+	error |= rota_sleep(ROTA_MILLISECOND); /* all are in the kernel */
+	error |= rota_close(stage->pair[0]);
+	while (stage->ended < WAITERS - 1)
+		rota_yield();
+	error |= rota_send(stage->other[1], "x", 1, 0) != 1;
+	error |= rota_group_wait(&stage->group);
+	error |= rota_close(stage->pair[1]);
+	error |= rota_close(stage->other[0]);
+	return error | rota_close(stage->other[1]);
+}
+
+static void all_who_wait_on_it_get_ebadf_and_nobody_else(void **state)
+{
+	const unsigned before = test_process_descriptors();
+	struct stage stage = { .ended = 0 };
+
+	(void)state;
+	assert_int_equal(test_run(close_under_many, &stage), 0);
+	for (int i = 0; i < WAITERS - 1; i++)
+		assert_int_equal(stage.results[i], -EBADF);
+	assert_int_equal(stage.results[WAITERS - 1], 1);
+	assert_int_equal(test_process_descriptors(), before);
+}
+
+static int close_before_they_are_in(void *arg)
+{
+	struct stage *stage = arg;
+	int error = open_pairs(stage);
+
+	rota_group_open(&stage->group, NULL);
+	for (int i = 0; i < 3; i++)
+		error |= rota_go(&stage->group, wait_somehow,
+				 ((struct waiter){ stage, i, stage->pair[0] }));
+	rota_yield();
+	/* Their entries are in the batch that this close is in. */
+	error |= rota_close(stage->pair[0]);
+	error |= rota_group_wait(&stage->group);
+	error |= rota_close(stage->pair[1]);
+	error |= rota_close(stage->other[0]);
+	return error | rota_close(stage->other[1]);
+}
+
+static void a_close_in_the_same_batch_ends_them_too(void **state)
+{
+	struct stage stage = { .ended = 0 };
+
+	(void)state;
+	assert_int_equal(test_run(close_before_they_are_in, &stage), 0);
+	for (int i = 0; i < 3; i++)
+		assert_int_equal(stage.results[i], -EBADF);
+}
+
+/* The number is in use again at once: what is new is left alone. */
+static int close_and_reopen(void *arg)
+{
+	struct stage *stage = arg;
+	int error = open_pairs(stage), fd;
+
+	rota_group_open(&stage->group, NULL);
+	error |= rota_go(&stage->group, wait_somehow,
+			 ((struct waiter){ stage, 0, stage->pair[0] }));
+	error |= rota_sleep(ROTA_MILLISECOND);
+	error |= rota_close(stage->pair[0]);
+	fd = fcntl(stage->other[0], F_DUPFD_CLOEXEC, stage->pair[0]);
+	stage->codes[0] = fd == stage->pair[0];
+	error |= rota_go(&stage->group, wait_somehow,
+			 ((struct waiter){ stage, 1, fd }));
+	error |= rota_sleep(ROTA_MILLISECOND);
+	error |= rota_send(stage->other[1], "x", 1, 0) != 1;
+	error |= rota_group_wait(&stage->group);
+	error |= rota_close(fd) | rota_close(stage->pair[1]);
+	error |= rota_close(stage->other[0]);
+	return error | rota_close(stage->other[1]);
+}
+
+static void
+who_waits_on_the_number_when_it_is_used_again_is_left_alone(void **state)
+{
+	struct stage stage = { .ended = 0 };
+
+	(void)state;
+	assert_int_equal(test_run(close_and_reopen, &stage), 0);
+	assert_true(stage.codes[0]);
+	assert_int_equal(stage.results[0], -EBADF);
+	assert_int_equal(stage.results[1], 1);
+}
+
+#define FAR 65536
+
+static int close_near(void *arg)
+{
+	struct stage *stage = arg;
+	int error = open_pairs(stage), far;
+
+	far = fcntl(stage->other[0], F_DUPFD_CLOEXEC, stage->pair[0] + FAR);
+	if (far != stage->pair[0] + FAR)
+		return -EPROTO;
+	rota_group_open(&stage->group, NULL);
+	error |= rota_go(&stage->group, wait_somehow,
+			 ((struct waiter){ stage, 0, stage->pair[0] }));
+	error |= rota_go(&stage->group, wait_somehow,
+			 ((struct waiter){ stage, 1, far }));
+	error |= rota_sleep(ROTA_MILLISECOND);
+	error |= rota_close(stage->pair[0]);
+	while (!stage->ended)
+		rota_yield();
+	error |= rota_send(stage->other[1], "x", 1, 0) != 1;
+	error |= rota_group_wait(&stage->group);
+	return error;
+}
+
+static int with_far_descriptors(void *arg)
+{
+	const struct rlimit limit = { FAR + 100, FAR + 100 };
+	struct stage *stage = arg;
+	int error;
+
+	if (setrlimit(RLIMIT_NOFILE, &limit))
+		return 77;
+	error = rota_run(NULL, close_near, stage);
+	if (error)
+		return 1;
+	return stage->results[0] == -EBADF && stage->results[1] == 1 ? 0 : 2;
+}
+
+static void numbers_that_share_a_bucket_do_not_share_their_end(void **state)
+{
+	struct stage stage = { .ended = 0 };
+	struct test_child child;
+
+	(void)state;
+	test_child_run(&child, with_far_descriptors, &stage);
+	if (child.status == 77)
+		test_skip("RLIMIT_NOFILE cannot be raised over 65536 here");
+	assert_int_equal(child.status, 0);
+}
+
+static int recv_and_close_twice(void *value)
+{
+	struct stage *stage = *(struct stage **)value;
+	char byte;
+
+	stage->results[0] = rota_recv(stage->pair[0], &byte, 1, 0);
+	stage->codes[0] = rota_cancelled();
+	/* Only this wait ended: the task is not cancelled. */
+	stage->results[1] = rota_sleep(1);
+	return 0;
+}
+
+static int close_beside(void *arg)
+{
+	struct stage *stage = arg;
+	int error = open_pairs(stage);
+
+	rota_group_open(&stage->group, NULL);
+	error |= rota_go(&stage->group, recv_and_close_twice, stage);
+	rota_yield();
+	stage->codes[1] = rota_close(stage->pair[0]);
+	stage->codes[2] = rota_close(stage->pair[0]);
+	error |= rota_group_wait(&stage->group);
+	error |= rota_close(stage->pair[1]);
+	error |= rota_close(stage->other[0]);
+	return error | rota_close(stage->other[1]);
+}
+
+static void a_close_ends_a_wait_and_cancels_no_task(void **state)
+{
+	struct stage stage = { .ended = 0 };
+
+	(void)state;
+	assert_int_equal(test_run(close_beside, &stage), 0);
+	assert_int_equal(stage.results[0], -EBADF);
+	assert_int_equal(stage.results[1], 0);
+	assert_int_equal(stage.codes[0], 0);
+	assert_int_equal(stage.codes[1], 0);
+	assert_int_equal(stage.codes[2], -EBADF);
+}
+
+static int close_in_cancelled(void *arg)
+{
+	struct stage *stage = arg;
+	struct rota_deadline deadline;
+	int error = open_pairs(stage);
+	char byte;
+
+	rota_deadline_begin(&deadline, 0);
+	stage->codes[0] = rota_shutdown(stage->pair[0], SHUT_RDWR);
+	stage->codes[1] = rota_close(stage->pair[0]);
+	stage->codes[2] = rota_recv(stage->other[0], &byte, 1, 0);
+	rota_deadline_end(&deadline);
+	stage->codes[3] = rota_recv(stage->pair[1], &byte, 1, 0); /* its end */
+	error |= rota_close(stage->pair[1]);
+	error |= rota_close(stage->other[0]);
+	return error | rota_close(stage->other[1]);
+}
+
+static void close_and_shutdown_work_in_a_cancelled_task(void **state)
+{
+	static const int expected[] = { 0, 0, -ETIME, 0 };
+	struct stage stage = { .ended = 0 };
+
+	(void)state;
+	assert_int_equal(test_run(close_in_cancelled, &stage), 0);
+	for (int i = 0; i < 4; i++)
+		assert_int_equal(stage.codes[i], expected[i]);
+}
+
+/* The batch is full, and the kernel takes nothing for a while. */
+struct jam {
+	struct test_kernel kernel;
+	int code;
+	unsigned refused;
+};
+
+static int do_nothing(void *value)
+{
+	struct io_uring_sqe entry;
+
+	(void)value;
+	io_uring_prep_nop(&entry);
+	return rota_await(&entry);
+}
+
+static int close_in_a_jam(void *arg)
+{
+	struct jam *jam = arg;
+	struct rota_group group;
+	struct rota_deadline deadline;
+	const int fd = dup(STDIN_FILENO);
+	int error;
+
+	rota_group_open(&group, NULL);
+	error = rota_go(&group, do_nothing, 0);
+	rota_yield();
+	test_kernel_fail(&jam->kernel,
+			 &(struct test_fault){ .call = TEST_ENTER,
+					       .times = 20,
+					       .error = -EAGAIN });
+	jam->refused = jam->kernel.calls[TEST_ENTER];
+	rota_deadline_begin(&deadline, 0);
+	jam->code = rota_close(fd);
+	rota_deadline_end(&deadline);
+	jam->refused = jam->kernel.calls[TEST_ENTER] - jam->refused;
+	return error | rota_group_wait(&group);
+}
+
+static void a_close_that_finds_no_entry_waits_for_one(void **state)
+{
+	const struct rota_config config = { .entries = 1 };
+	const unsigned before = test_process_descriptors();
+	struct jam jam = { .code = 1 };
+
+	(void)state;
+	test_kernel_init(&jam.kernel);
+	assert_int_equal(test_run_with(&config, &jam.kernel.table,
+				       close_in_a_jam, &jam),
+			 0);
+	assert_int_equal(jam.code, 0);
+	assert_true(jam.refused >= 20);
+	assert_int_equal(test_process_descriptors(), before);
+}
+
+int main(void)
+{
+	static const struct CMUnitTest tests[] = {
+		cmocka_unit_test(all_who_wait_on_it_get_ebadf_and_nobody_else),
+		cmocka_unit_test(a_close_in_the_same_batch_ends_them_too),
+		cmocka_unit_test(
+			who_waits_on_the_number_when_it_is_used_again_is_left_alone),
+		cmocka_unit_test(
+			numbers_that_share_a_bucket_do_not_share_their_end),
+		cmocka_unit_test(a_close_ends_a_wait_and_cancels_no_task),
+		cmocka_unit_test(close_and_shutdown_work_in_a_cancelled_task),
+		cmocka_unit_test(a_close_that_finds_no_entry_waits_for_one),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
