@@ -26,6 +26,12 @@ static void die_by_default(void)
 	sigaction(SIGSEGV, &action, NULL);
 }
 
+static bool is_default(const struct sigaction *action)
+{
+	return !(action->sa_flags & SA_SIGINFO) &&
+	       (action->sa_handler == SIG_DFL || action->sa_handler == SIG_IGN);
+}
+
 /* The fault is not ours: the handler that was there sees what it would have
  * seen. By default, or ignored (which a fault cannot be), the program dies
  * when the instruction is run again. */
@@ -33,7 +39,7 @@ static void hand_on(int signal, siginfo_t *info, void *context)
 {
 	if (before.sa_flags & SA_SIGINFO)
 		before.sa_sigaction(signal, info, context);
-	else if (before.sa_handler == SIG_DFL || before.sa_handler == SIG_IGN)
+	else if (is_default(&before))
 		die_by_default();
 	else
 		before.sa_handler(signal);
@@ -75,9 +81,13 @@ static void install(void)
 	struct sigaction action = { .sa_sigaction = on_fault,
 				    .sa_flags = SA_SIGINFO | SA_ONSTACK };
 
+	struct sigaction now;
+
 	pthread_mutex_lock(&mutex);
 	watchers++;
-	if (!installed) {
+	sigaction(SIGSEGV, NULL, &now);
+	/* By default, nobody is left who would hand on to ours. */
+	if (!installed || is_default(&now)) {
 		sigemptyset(&action.sa_mask);
 		sigaction(SIGSEGV, &action, &before);
 		installed = true;

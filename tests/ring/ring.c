@@ -7,10 +7,12 @@
 #include "support/run.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -145,6 +147,43 @@ static void entries_that_were_not_taken_stay_queued(void **state)
 	}
 	assert_int_equal(ri_ring_queued(ring), 0);
 	ri_ring_close(ring);
+}
+
+/* Polls that become ready together: an enter by itself fetches 20. */
+#define POLLS 60
+
+static void poll_often(struct ri_ring *ring, int fd)
+{
+	for (unsigned i = 0; i < POLLS; i++) {
+		struct io_uring_sqe *entry = ri_ring_entry(ring);
+
+		assert_non_null(entry);
+		io_uring_prep_poll_add(entry, fd, POLLIN);
+		entry->user_data = i;
+	}
+}
+
+static void a_harvest_fetches_all_that_is_ready_and_does_not_wait(void **state)
+{
+	struct fixture *fixture = *state;
+	struct ri_ring *ring = &fixture->ring;
+	int64_t begun_ns;
+	int ends[2];
+
+	open_ring(fixture);
+	assert_int_equal(pipe(ends), 0);
+	poll_often(ring, ends[0]);
+	begun_ns = rota_now_ns();
+	assert_int_equal(ri_ring_harvest(ring, POLLS), 0);
+	assert_true(rota_now_ns() - begun_ns < ROTA_SECOND);
+	assert_int_equal(ri_ring_landed(ring), 0);
+	assert_int_equal(write(ends[1], "!", 1), 1);
+	assert_int_equal(ri_ring_harvest(ring, POLLS), 0);
+	assert_int_equal(ri_ring_landed(ring), POLLS);
+	assert_true(reap_names(ring) == ((uint64_t)1 << POLLS) - 1);
+	ri_ring_close(ring);
+	close(ends[0]);
+	close(ends[1]);
 }
 
 static int enter_that_says(struct fixture *fixture, int error)
@@ -294,6 +333,7 @@ int main(void)
 		CASE(a_full_batch_makes_room_for_the_next_entry),
 		CASE(there_is_no_entry_while_the_kernel_takes_none),
 		CASE(entries_that_were_not_taken_stay_queued),
+		CASE(a_harvest_fetches_all_that_is_ready_and_does_not_wait),
 		CASE(the_end_of_a_wait_is_no_error),
 		CASE(entries_survive_every_error_that_passes),
 		CASE(a_completion_that_was_lost_ends_the_program),

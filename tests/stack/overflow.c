@@ -427,6 +427,25 @@ static void a_second_run_watches_as_the_first_did(void **state)
 	assert_non_null(strstr(child.errors, "stack overflow: task digger"));
 }
 
+/* In the first run somebody replaced ours, then put the default back. */
+static int overflow_after_a_reset(void *arg)
+{
+	if (test_run(install_plain, arg))
+		return 1;
+	signal(SIGSEGV, SIG_DFL);
+	return test_run(overflow, arg);
+}
+
+static void a_handler_that_was_taken_out_is_put_back(void **state)
+{
+	struct test_child child;
+
+	(void)state;
+	test_child_run(&child, overflow_after_a_reset, NULL);
+	assert_int_equal(child.signal, SIGSEGV);
+	assert_non_null(strstr(child.errors, "stack overflow: task digger"));
+}
+
 static int see_alternate(void *arg)
 {
 	return sigaltstack(NULL, arg);
@@ -494,6 +513,7 @@ int main(void)
 		cmocka_unit_test(a_handler_that_was_put_over_ours_stays),
 		cmocka_unit_test(a_handler_over_ours_may_hand_on_after_the_run),
 		cmocka_unit_test(a_second_run_watches_as_the_first_did),
+		cmocka_unit_test(a_handler_that_was_taken_out_is_put_back),
 		cmocka_unit_test(an_alternate_stack_of_the_program_is_used),
 	};
 

@@ -1,0 +1,108 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
+"""rota-bench run tiny: every row is there and adds up, every refusal is a line.
+
+No figure is judged here; the programs are looked for in $ROTA_BIN.
+"""
+import json
+import os
+import subprocess
+import sys
+import unittest
+
+BIN = os.environ.get("ROTA_BIN", "build/release/bin")
+BENCH = os.path.join(BIN, "rota-bench")
+ROWS = {"await_nop_1", "await_nop_64", "spawn", "spawn_group", "yield_2",
+        "yield_1000", "yield_mixed", "sleep_cancel", "cancel_blocked_1000",
+        "cancel_blocked_10000", "parked_memory", "file_read"}
+FIELDS = {"bench", "unit", "median", "min", "max", "rounds", "ops", "checksum",
+          "kernel", "cpu"}
+WITH_BASE = {"await_nop_1", "await_nop_64", "yield_2", "yield_1000",
+             "yield_mixed", "cancel_blocked_1000", "cancel_blocked_10000",
+             "file_read"}
+
+
+def run(*arguments):
+    return subprocess.run([BENCH, *arguments], capture_output=True, text=True,
+                          timeout=100)
+
+
+def rows(*arguments):
+    done = run(*arguments, "--json")
+    if done.returncode:
+        raise AssertionError(f"{arguments}: {done.stderr}")
+    return [json.loads(line) for line in done.stdout.splitlines()]
+
+
+class Micro(unittest.TestCase):
+    def test_each_row_has_its_fields_and_did_its_work(self):
+        seen = {row["bench"]: row for row in rows("micro", "--quick")}
+        self.assertEqual(set(seen), ROWS)
+        for name, row in seen.items():
+            with self.subTest(row=name):
+                self.assertLessEqual(FIELDS, set(row))
+                self.assertGreater(row["ops"], 0)
+                self.assertGreater(row["checksum"], 0)
+                self.assertLessEqual(row["min"], row["median"])
+                self.assertLessEqual(row["median"], row["max"])
+                if name in WITH_BASE:
+                    self.assertLessEqual({"base_median", "over_base", "ratio"},
+                                         set(row))
+
+    def test_an_exact_name_is_one_row_a_prefix_several(self):
+        self.assertEqual([row["bench"] for row in
+                          rows("micro", "spawn", "--quick")], ["spawn"])
+        self.assertEqual({row["bench"] for row in
+                          rows("micro", "yield", "--quick")},
+                         {"yield_2", "yield_1000", "yield_mixed"})
+
+    def test_the_list_names_every_row(self):
+        self.assertLessEqual(ROWS, set(run("micro", "--list").stdout.split()))
+
+
+class Echo(unittest.TestCase):
+    TINY = ("--seconds", "0.2", "--warmup", "0.05", "--connections", "3")
+
+    def servers(self):
+        return [f"{BIN}/rota-echo --port 0",
+                f"{BENCH} serve-bare --engine uring --port 0",
+                f"{BENCH} serve-bare --engine epoll --port 0"]
+
+    def test_each_server_echoes_without_errors(self):
+        for server in self.servers():
+            with self.subTest(server=server):
+                row, = rows("echo", "--server", server, *self.TINY)
+                self.assertEqual(row["errors"], 0)
+                self.assertGreater(row["requests_per_s"], 0)
+                for field in ("p50_us", "p90_us", "p99_us", "p999_us", "max_us",
+                              "server_cpu_ns_per_request", "server_rss_bytes",
+                              "bytes_per_connection"):
+                    self.assertIn(field, row)
+
+    def test_two_servers_give_a_ratio(self):
+        own, bare, _ = self.servers()
+        found = rows("echo", "--server", own, "--against", bare, *self.TINY)
+        self.assertEqual([row["row"] for row in found],
+                         ["server", "against", "ratio"])
+        self.assertGreater(found[2]["cpu_ratio"], 0)
+
+
+class Refusals(unittest.TestCase):
+    def test_bad_arguments_are_one_clear_line_and_exit_2(self):
+        for arguments in ((), ("nonsense",), ("micro", "nonsense"),
+                          ("micro", "--rounds", "0"), ("echo",),
+                          ("serve-bare", "--engine", "x", "--port", "0"),
+                          ("echo", "--server", "true", "--size", "0")):
+            with self.subTest(arguments=arguments):
+                done = run(*arguments)
+                self.assertEqual(done.returncode, 2, done.stderr)
+                self.assertIn("rota-bench", done.stderr)
+
+    def test_a_server_that_does_not_start_is_a_failure(self):
+        done = run("echo", "--server", "false", "--seconds", "0.1")
+        self.assertEqual(done.returncode, 1)
+        self.assertEqual(done.stderr.count("\n"), 1)
+
+
+if __name__ == "__main__":
+    unittest.main(argv=[sys.argv[0], "-v"])
