@@ -17,6 +17,26 @@ static const struct ri_kernel *kernel_here(void)
 	return ri_tasks_here()->loop.kernel;
 }
 
+/* Reads an address and makes a stream socket of its family. */
+static int open_socket(struct ri_address *parsed, const char *address,
+		       uint16_t port)
+{
+	const int error = ri_address_parse(parsed, address, port);
+
+	if (error)
+		return error;
+	return rota_socket(parsed->any.sa_family, SOCK_STREAM, 0);
+}
+
+/* The socket if its preparation went well, else it is closed. */
+static int keep_or_close(int fd, int error)
+{
+	if (!error)
+		return fd;
+	rota_close(fd);
+	return error;
+}
+
 /* Accepted connections inherit TCP_NODELAY from the listener (tcp(7)). */
 static int prepare(int fd, const struct ri_address *address,
 		   const struct rota_listen_options *options)
@@ -47,39 +67,30 @@ int rota_listen(const char *address, uint16_t port,
 {
 	static const struct rota_listen_options defaults;
 	struct ri_address parsed;
-	int fd, error = ri_address_parse(&parsed, address, port);
+	const int fd = open_socket(&parsed, address, port);
 
-	if (error)
-		return error;
-	fd = rota_socket(parsed.any.sa_family, SOCK_STREAM, 0);
 	if (fd < 0)
 		return fd;
-	error = prepare(fd, &parsed, options ? options : &defaults);
-	if (!error)
-		return fd;
-	rota_close(fd);
-	return error;
+	return keep_or_close(fd, prepare(fd, &parsed,
+					 options ? options : &defaults));
 }
 
 int rota_dial(const char *address, uint16_t port)
 {
+	const struct ri_kernel *kernel;
 	struct ri_address parsed;
-	int fd, error = ri_address_parse(&parsed, address, port);
+	const int fd = open_socket(&parsed, address, port);
+	int error = 0;
 
-	if (error)
-		return error;
-	fd = rota_socket(parsed.any.sa_family, SOCK_STREAM, 0);
 	if (fd < 0)
 		return fd;
+	kernel = kernel_here();
 	if (parsed.any.sa_family != AF_UNIX)
-		error = kernel_here()->set_option(kernel_here(), fd,
-						  IPPROTO_TCP, TCP_NODELAY, 1);
+		error = kernel->set_option(kernel, fd, IPPROTO_TCP, TCP_NODELAY,
+					   1);
 	if (!error)
 		error = rota_connect(fd, &parsed.any, parsed.bytes);
-	if (!error)
-		return fd;
-	rota_close(fd);
-	return error;
+	return keep_or_close(fd, error);
 }
 
 int rota_local_name(int fd, char *name, size_t bytes)

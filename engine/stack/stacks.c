@@ -47,7 +47,9 @@ void ri_stacks_init(struct ri_stacks *stacks, const struct ri_kernel *kernel,
 
 		class->usable_bytes =
 			(RI_STACK_BYTES_MIN << i) * RI_STACK_SCALE;
+#if RI_ASAN
 		class->last = &class->free;
+#endif
 	}
 }
 
@@ -163,6 +165,17 @@ static int guard(struct ri_stacks *stacks, char *start)
 	return forbid(stacks, start);
 }
 
+/* Puts a stack on top of the pile of free ones. */
+static void push(struct ri_stack_class *class, struct ri_stack *stack)
+{
+	stack->next = class->free;
+#if RI_ASAN
+	if (!class->free)
+		class->last = &stack->next;
+#endif
+	class->free = stack;
+}
+
 /* Carves the next slot of a slab. */
 static int carve(struct ri_stacks *stacks, struct ri_stack_class *class)
 {
@@ -184,10 +197,7 @@ static int carve(struct ri_stacks *stacks, struct ri_stack_class *class)
 #endif
 	slab->made++;
 	class->made++;
-	stack->next = class->free;
-	if (!class->free)
-		class->last = &stack->next;
-	class->free = stack;
+	push(class, stack);
 	return 0;
 }
 
@@ -214,9 +224,9 @@ struct ri_stack *ri_stacks_take(struct ri_stacks *stacks, unsigned index)
 		 "reserved",
 		 class->usable_bytes, class->made, class->reserved);
 	class->free = stack->next;
+#if RI_ASAN
 	if (!class->free)
 		class->last = &class->free;
-#if RI_ASAN
 	__asan_unpoison_memory_region(stack->low,
 				      (size_t)(stack->top - stack->low));
 #endif
@@ -229,15 +239,15 @@ void ri_stacks_give(struct ri_stacks *stacks, unsigned index,
 	struct ri_stack_class *class = &stacks->classes[index];
 
 #if RI_ASAN
-	/* The longer a dead frame is left alone, the more use of it is seen. */
+	/* The longer a dead frame is left alone, the more use of it is seen:
+	 * under the pile instead of on top, and not to be touched. */
+	__asan_poison_memory_region(stack->low,
+				    (size_t)(stack->top - stack->low));
 	stack->next = NULL;
 	*class->last = stack;
 	class->last = &stack->next;
 #else
-	stack->next = class->free;
-	if (!class->free)
-		class->last = &stack->next;
-	class->free = stack;
+	push(class, stack);
 #endif
 }
 

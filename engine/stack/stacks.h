@@ -61,12 +61,14 @@ struct ri_slab {
 
 /* All stacks of one size. */
 struct ri_stack_class {
-	size_t usable_bytes;    /* a power of two */
-	struct ri_stack *free;  /* pile of free stacks, the warmest on top */
-	struct ri_stack **last; /* its far end, for ASan: last in, last out */
-	struct ri_slab *slabs;  /* the newest first */
-	unsigned made;          /* stacks that exist */
-	unsigned reserved;      /* stacks that are promised or in use */
+	size_t usable_bytes;   /* a power of two */
+	struct ri_stack *free; /* pile of free stacks, the warmest on top */
+#if RI_ASAN
+	struct ri_stack **last; /* the link at its far end */
+#endif
+	struct ri_slab *slabs; /* the newest first */
+	unsigned made;         /* stacks that exist */
+	unsigned reserved;     /* stacks that are promised or in use */
 };
 
 struct ri_stacks {
@@ -117,7 +119,8 @@ static inline void ri_stacks_unreserve(struct ri_stacks *stacks, unsigned index)
 /* Takes a promised stack: the one that was given back last. */
 struct ri_stack *ri_stacks_take(struct ri_stacks *stacks, unsigned index);
 
-/* Gives a stack back. It may still be stood on until the next switch. */
+/* Gives a stack back. It may still be stood on until the next switch, but not
+ * under ASan, which no longer lets it be touched. */
 void ri_stacks_give(struct ri_stacks *stacks, unsigned index,
 		    struct ri_stack *stack);
 
