@@ -10,6 +10,7 @@ void rota_deadline_begin_at(struct rota_deadline *deadline, int64_t deadline_ns,
 	struct rota_task *self = ri_task_self("rota_deadline_begin");
 	struct ri_tasks *tasks = ri_tasks_here();
 
+	ri_task_check_scope(self);
 	ri_scope_open(tasks, &deadline->scope, RI_SCOPE_DEADLINE, self, site);
 	ri_scope_arm(tasks, &deadline->scope, deadline_ns);
 }

@@ -29,6 +29,7 @@ void rota_group_open_at(struct rota_group *group,
 	struct ri_tasks *tasks = ri_tasks_here();
 	int stack_class = tasks->stack_class;
 
+	ri_task_check_scope(self);
 	if (!options)
 		options = &defaults;
 	if (options->stack_bytes)

@@ -321,7 +321,7 @@ static int name_oddly(void *arg)
 	struct stage *stage = arg;
 	struct sockaddr_un address = { .sun_family = AF_UNIX };
 	const int fd = rota_socket(AF_UNIX, SOCK_STREAM, 0);
-	int error;
+	int error, other;
 
 	/* A path without an end: 108 bytes, as the kernel allows it. */
 	memset(address.sun_path, 'x', sizeof(address.sun_path));
@@ -333,6 +333,9 @@ static int name_oddly(void *arg)
 	unlink(stage->path);
 	stage->codes[2] = rota_local_name(STDIN_FILENO, stage->name, 128);
 	stage->codes[3] = rota_local_name(-1, stage->name, 128);
+	other = rota_socket(AF_NETLINK, SOCK_RAW, 0);
+	stage->codes[4] = rota_local_name(other, stage->name, 128);
+	error |= rota_close(other);
 	return error | rota_close(fd);
 }
 
@@ -347,6 +350,7 @@ static void names_of_odd_sockets(void **state)
 	assert_string_equal(stage.name + 5, stage.path);
 	assert_int_equal(stage.codes[2], -ENOTSOCK);
 	assert_int_equal(stage.codes[3], -EBADF);
+	assert_int_equal(stage.codes[4], -EAFNOSUPPORT);
 }
 
 /* A backlog that is full: the next connect waits. */

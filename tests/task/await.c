@@ -364,29 +364,41 @@ static void closing_its_descriptor_ends_any_operation(void **state)
 	close(pair.fds[1]);
 }
 
+/* A kernel that says this to five enters. */
+struct refusing {
+	struct test_kernel kernel;
+	int error;
+};
+
 static int refuse_entries(void *arg)
 {
-	struct test_kernel *kernel = arg;
+	struct refusing *refusing = arg;
 	struct io_uring_sqe entry;
 	int result;
 
 	io_uring_prep_nop(&entry);
-	test_kernel_fail(kernel, &(struct test_fault){ .call = TEST_ENTER,
-						       .times = 5,
-						       .error = -EAGAIN });
+	test_kernel_fail(&refusing->kernel,
+			 &(struct test_fault){ .call = TEST_ENTER,
+					       .times = 5,
+					       .error = refusing->error });
 	result = rota_await(&entry);
-	return kernel->calls[TEST_ENTER] > 5 ? result : -EPROTO;
+	return refusing->kernel.calls[TEST_ENTER] > 5 ? result : -EPROTO;
 }
 
 static void a_kernel_without_memory_is_asked_until_it_has_some(void **state)
 {
-	struct test_kernel kernel;
+	static const int errors[] = { -EAGAIN, -ENOMEM, -EBUSY, -EINTR };
 
 	(void)state;
-	test_kernel_init(&kernel);
-	test_kernel_clock(&kernel, ROTA_SECOND);
-	assert_int_equal(
-		test_run_with(NULL, &kernel.table, refuse_entries, &kernel), 0);
+	for (int i = 0; i < 4; i++) {
+		struct refusing refusing = { .error = errors[i] };
+
+		test_kernel_init(&refusing.kernel);
+		test_kernel_clock(&refusing.kernel, ROTA_SECOND);
+		assert_int_equal(test_run_with(NULL, &refusing.kernel.table,
+					       refuse_entries, &refusing),
+				 0);
+	}
 }
 
 int main(void)

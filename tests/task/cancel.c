@@ -246,6 +246,58 @@ static void a_cancelled_task_can_release_what_it_has(void **state)
 	assert_int_equal(stage.codes[1], 0);
 }
 
+/* Shutdowns run on threads of the kernel's, a few at a time: most of these have
+ * not begun when the cancel comes. */
+#define SHUTDOWNS 64
+
+struct release {
+	struct stage *stage;
+	int fd;
+	int *code;
+};
+
+static int shut_down(void *value)
+{
+	const struct release *release = value;
+
+	*release->code = rota_shutdown(release->fd, SHUT_RDWR);
+	return rota_cancelled();
+}
+
+static int cancel_shutdowns(void *arg)
+{
+	struct stage *stage = arg;
+	int pairs[SHUTDOWNS][2], codes[SHUTDOWNS], error = 0;
+	char byte;
+
+	rota_group_open(&stage->group, NULL);
+	for (int i = 0; i < SHUTDOWNS && !error; i++) {
+		if (socketpair(AF_UNIX, SOCK_STREAM, 0, pairs[i]))
+			return -errno;
+		error = rota_go(
+			&stage->group, shut_down,
+			((struct release){ stage, pairs[i][0], &codes[i] }));
+	}
+	rota_yield();
+	rota_group_cancel(&stage->group, enough);
+	error |= rota_group_wait(&stage->group) != -EPIPE;
+	for (int i = 0; i < SHUTDOWNS && !error; i++) {
+		stage->count += codes[i] == 0 &&
+				recv(pairs[i][1], &byte, 1, MSG_DONTWAIT) == 0;
+		error = rota_close(pairs[i][0]) | rota_close(pairs[i][1]);
+	}
+	return error;
+}
+
+static void a_release_that_is_under_way_is_not_cancelled(void **state)
+{
+	struct stage stage = { .count = 0 };
+
+	(void)state;
+	assert_int_equal(test_run(cancel_shutdowns, &stage), 0);
+	assert_int_equal(stage.count, SHUTDOWNS);
+}
+
 /* Groups inside of groups, by members and by owners. */
 struct nest {
 	struct stage *stage;
@@ -497,6 +549,7 @@ int main(void)
 		cmocka_unit_test(the_owners_verbs_return_when_a_member_fails),
 		cmocka_unit_test(once_it_has_waited_the_owner_is_free_again),
 		cmocka_unit_test(a_cancelled_task_can_release_what_it_has),
+		cmocka_unit_test(a_release_that_is_under_way_is_not_cancelled),
 		cmocka_unit_test(a_cancel_reaches_members_of_groups_inside),
 		cmocka_unit_test(a_cancel_does_not_reach_what_is_around),
 		cmocka_unit_test(

@@ -16,6 +16,7 @@
 #define START_NS (1000 * ROTA_SECOND)
 
 struct seen {
+	struct test_kernel *kernel;
 	struct rota_group group;
 	int codes[8];
 	bool ended[4];
@@ -28,6 +29,7 @@ static int run_timed(int (*fn)(void *), struct seen *seen)
 	struct test_kernel kernel;
 	int result;
 
+	seen->kernel = &kernel;
 	test_kernel_init(&kernel);
 	test_kernel_clock(&kernel, START_NS);
 	result = test_run_with(NULL, &kernel.table, fn, seen);
@@ -91,6 +93,35 @@ static void a_point_in_time_that_is_past_ends_everything_at_once(void **state)
 	assert_int_equal(run_timed(begin_past, &seen), 0);
 	for (int i = 0; i < 5; i++)
 		assert_int_equal(seen.codes[i], -ETIME);
+}
+
+/* The timers' own time stands still while the loop is busy. */
+static int begin_past_in_a_long_turn(void *arg)
+{
+	struct seen *seen = arg;
+	struct rota_deadline later, past;
+
+	rota_deadline_begin(&later, rota_after_ns(ROTA_SECOND));
+	seen->kernel->clock_ns += 10;
+	rota_deadline_begin(&past, rota_now_ns());
+	seen->codes[0] = rota_cancelled();
+	seen->ended[0] = rota_deadline_end(&past);
+	rota_deadline_begin(&past, rota_after_ns(1));
+	seen->codes[1] = rota_cancelled();
+	rota_deadline_end(&past);
+	rota_deadline_end(&later);
+	return 0;
+}
+
+static void what_is_past_is_past_in_the_middle_of_a_turn_too(void **state)
+{
+	struct seen seen = { .codes = { 0 } };
+
+	(void)state;
+	assert_int_equal(run_timed(begin_past_in_a_long_turn, &seen), 0);
+	assert_int_equal(seen.codes[0], -ETIME);
+	assert_true(seen.ended[0]);
+	assert_int_equal(seen.codes[1], 0);
 }
 
 static int begin_never(void *arg)
@@ -411,6 +442,8 @@ int main(void)
 		cmocka_unit_test(an_operation_in_the_kernel_ends_with_etime),
 		cmocka_unit_test(
 			a_point_in_time_that_is_past_ends_everything_at_once),
+		cmocka_unit_test(
+			what_is_past_is_past_in_the_middle_of_a_turn_too),
 		cmocka_unit_test(never_and_nearly_never_do_not_come),
 		cmocka_unit_test(
 			a_deadline_that_was_ended_in_time_is_forgotten),

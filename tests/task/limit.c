@@ -4,11 +4,13 @@
  * and can be cancelled while it waits.
  */
 #include "rota/rota.h"
+#include "support/kernel.h"
 #include "support/run.h"
 #include "support/trail.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -270,6 +272,64 @@ static void cancelling_the_group_wakes_all_who_wait_for_its_slots(void **state)
 	assert_string_equal(stage.trail.text, "h");
 }
 
+/* The holder does not end: it is in a release verb, whose completion is held. */
+struct held_release {
+	struct stage stage;
+	struct test_kernel kernel;
+	int early; /* what the waiter had got while the holder was there */
+};
+
+static bool hold_closes(void *context, const struct test_arrival *arrival)
+{
+	(void)context;
+	return arrival->opcode == IORING_OP_CLOSE;
+}
+
+static int close_something(void *value)
+{
+	(void)value;
+	rota_close(dup(STDIN_FILENO));
+	return 0;
+}
+
+static int cancel_around_a_release(void *arg)
+{
+	struct held_release *held = arg;
+	struct stage *stage = &held->stage;
+	struct rota_group spawners;
+	int error;
+
+	test_kernel_hold(&held->kernel, hold_closes, NULL);
+	rota_group_open(&spawners, NULL);
+	rota_group_open(&stage->group,
+			&(struct rota_group_options){ .limit = 1 });
+	error = rota_go(&stage->group, close_something, 0);
+	stage->codes[0] = 1;
+	error |= spawn_from(stage, &spawners, 0);
+	error |= rota_sleep(ROTA_MILLISECOND);
+	rota_group_cancel(&stage->group, (struct rota_cause){ -EPIPE, NULL });
+	rota_yield();
+	/* The owner's verbs return at once now; a release verb gives turns. */
+	rota_shutdown(-1, 0);
+	held->early = stage->codes[0];
+	test_kernel_hold(&held->kernel, NULL, NULL);
+	test_kernel_release_all(&held->kernel);
+	error |= rota_group_wait(&stage->group) != -EPIPE;
+	return error | rota_group_wait(&spawners);
+}
+
+static void who_waits_for_a_slot_is_woken_before_the_members_end(void **state)
+{
+	struct held_release held = { .early = 1 };
+
+	(void)state;
+	test_kernel_init(&held.kernel);
+	assert_int_equal(test_run_with(NULL, &held.kernel.table,
+				       cancel_around_a_release, &held),
+			 0);
+	assert_int_equal(held.early, -ECANCELED);
+}
+
 static int fail_after_a_turn(void *value)
 {
 	rota_yield();
@@ -430,6 +490,8 @@ int main(void)
 			a_slot_handed_to_a_cancelled_waiter_is_handed_on),
 		cmocka_unit_test(
 			cancelling_the_group_wakes_all_who_wait_for_its_slots),
+		cmocka_unit_test(
+			who_waits_for_a_slot_is_woken_before_the_members_end),
 		cmocka_unit_test(
 			a_feeder_that_waits_is_woken_by_the_first_error),
 		cmocka_unit_test(a_deadline_ends_the_wait_for_a_slot),

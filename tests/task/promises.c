@@ -486,6 +486,20 @@ static void a_loop_on_which_nothing_can_happen_lists_its_tasks(void **state)
 	expect_in_task(wait_for_nothing, "waits in sleep");
 }
 
+static int wait_for_nothing_until_never(void *arg)
+{
+	struct rota_deadline deadline;
+
+	rota_deadline_begin(&deadline, ROTA_NEVER);
+	return wait_for_nothing(arg);
+}
+
+static void a_deadline_that_never_comes_hides_no_deadlock(void **state)
+{
+	(void)state;
+	expect_in_task(wait_for_nothing_until_never, "deadlock: 1 tasks");
+}
+
 static void tell_hook(void *context, const char *line)
 {
 	dprintf(STDERR_FILENO, "%s got: %s\n", (const char *)context, line);
@@ -531,6 +545,7 @@ int main(void)
 		cmocka_unit_test(verbs_are_for_tasks_only),
 		cmocka_unit_test(
 			a_loop_on_which_nothing_can_happen_lists_its_tasks),
+		cmocka_unit_test(a_deadline_that_never_comes_hides_no_deadlock),
 		cmocka_unit_test(the_hook_gets_the_line_instead_of_stderr),
 	};
 

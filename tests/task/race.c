@@ -12,6 +12,7 @@
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -356,6 +357,45 @@ static void a_descriptor_opened_before_the_cancel_is_delivered(void **state)
 	assert_true(race.result >= 0);
 }
 
+/* A release verb is none of a cancel's business. */
+static int call_shutdown(struct race *race)
+{
+	return rota_shutdown(race->fd, SHUT_RDWR);
+}
+
+static const struct race_verb shutdown_verb = {
+	"shutdown", race_open_pair, call_shutdown,      NULL,
+	NULL,       false,          IORING_OP_SHUTDOWN, 20 * ROTA_MILLISECOND
+};
+
+static int interrupt_release(struct race *race)
+{
+	int error;
+
+	test_kernel_hold(&race->kernel, race_hold_victim, race);
+	error = race_settle();
+	race->held = test_kernel_held(&race->kernel);
+	error |= race_interrupt(race) | race_settle();
+	race->early = race->returned;
+	test_kernel_release_all(&race->kernel);
+	return error | race_settle();
+}
+
+static void a_release_verb_is_not_cancelled(void **state)
+{
+	struct race race;
+
+	(void)state;
+	for (int by = RACE_CANCEL; by <= RACE_CLOSE; by++) {
+		race_run(&race, &shutdown_verb, (enum race_interruption)by,
+			 interrupt_release);
+		assert_int_equal(race.held, 1);
+		assert_false(race.early);
+		assert_int_equal(race.cancels, 0);
+		assert_int_equal(race.result, 0);
+	}
+}
+
 /* A sleep is not in the kernel: its two ends meet in one turn. */
 static int sleep_here(struct race *race)
 {
@@ -416,6 +456,7 @@ int main(void)
 		cmocka_unit_test(a_thread_that_blocks_for_it_is_interrupted),
 		cmocka_unit_test(
 			a_descriptor_opened_before_the_cancel_is_delivered),
+		cmocka_unit_test(a_release_verb_is_not_cancelled),
 		cmocka_unit_test(
 			a_sleep_that_is_over_is_not_undone_by_a_cancel),
 	};
