@@ -56,7 +56,9 @@ bool ri_loop_look(struct ri_loop *loop)
 {
 	loop->fuel = RI_LOOK_SWITCHES;
 	loop->turn_left -= RI_LOOK_SWITCHES;
-	return loop->turn_left <= 0 || ri_ring_ready(&loop->ring);
+	loop->turn_owed -= RI_LOOK_SWITCHES;
+	return loop->turn_left <= 0 ||
+	       (loop->turn_owed <= 0 && ri_ring_ready(&loop->ring));
 }
 
 /* The next fiber of an ended one's stack, or none: then it was left. */
@@ -119,6 +121,7 @@ static void run_ready(struct ri_loop *loop)
 
 	loop->fuel = RI_LOOK_SWITCHES;
 	loop->turn_left = RI_TURN_SWITCHES;
+	loop->turn_owed = loop->ready_count;
 	do {
 		ri_loop_leave(loop, &loop->thread);
 		/* Where stacks are not handed on, each end comes by here. */
