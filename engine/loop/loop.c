@@ -121,7 +121,6 @@ static void run_ready(struct ri_loop *loop)
 
 	loop->fuel = RI_LOOK_SWITCHES;
 	loop->turn_left = RI_TURN_SWITCHES;
-	loop->turn_owed = loop->ready_count;
 	do {
 		ri_loop_leave(loop, &loop->thread);
 		/* Where stacks are not handed on, each end comes by here. */
@@ -176,6 +175,9 @@ static unsigned reap(struct ri_loop *loop)
 	for (unsigned i = 0; i < count; i++)
 		loop->hooks->complete(loop, ri_ring_completion(&loop->ring, i));
 	ri_ring_reaped(&loop->ring, count);
+	if (loop->turn_owed < 0)
+		loop->turn_owed = 0;
+	loop->turn_owed += (int)count;
 	return count;
 }
 
