@@ -76,13 +76,34 @@ static int receive(const struct connection *connection, char *buffer,
 	return n;
 }
 
+/* Sends all of it back. Under the idle timeout the peer has to take something
+ * each time: one that never reads is silent too. */
+static int reply(const struct connection *connection, const char *buffer,
+		 size_t bytes)
+{
+	const int64_t idle_ns = connection->server->options.idle_ns;
+	struct rota_deadline idle;
+	bool expired;
+	size_t done;
+	int error;
+
+	if (!idle_ns)
+		return rota_send_all(connection->fd, buffer, bytes, NULL);
+	do {
+		rota_deadline_begin(&idle, rota_after_ns(idle_ns));
+		error = rota_send_all(connection->fd, buffer, bytes, &done);
+		expired = rota_deadline_end(&idle);
+		buffer += done;
+		bytes -= done;
+	} while (error && expired && done);
+	return error;
+}
+
 /* Receives once and sends it back. Returns how much; 0 at the end, or -errno. */
 static int echo(const struct connection *connection, char *buffer, size_t bytes)
 {
 	const int n = receive(connection, buffer, bytes);
-	const int error =
-		n <= 0 ? n
-		       : rota_send_all(connection->fd, buffer, (size_t)n, NULL);
+	const int error = n <= 0 ? n : reply(connection, buffer, (size_t)n);
 
 	return error ? error : n;
 }
@@ -162,8 +183,9 @@ static int keep_grace(void *value)
 	const int error = rota_sleep(server->options.grace_ns);
 
 	if (!error && !server->drained)
-		rota_group_cancel(&server->connections,
-				  (struct rota_cause){ 0, "grace is over" });
+		rota_group_cancel(
+			&server->connections,
+			(struct rota_cancellation){ 0, "grace is over" });
 	return error;
 }
 
@@ -177,7 +199,8 @@ static void drain(struct server *server, struct rota_group *keeper)
 	shutdown(connection->fd, SHUT_RD);
 	if (error)
 		rota_group_cancel(&server->connections,
-				  (struct rota_cause){ error, "no keeper" });
+				  (struct rota_cancellation){ error,
+							      "no keeper" });
 	rota_group_wait(&server->connections);
 	server->drained = true;
 }
@@ -198,10 +221,11 @@ static int serve_until_signal(struct server *server)
 	error = rota_go(&accepting, accept_all, server);
 	if (!error)
 		wait_for_signal(server); /* also ends when accepting fails */
-	rota_group_cancel(&accepting, (struct rota_cause){ 0, "stopping" });
+	rota_group_cancel(&accepting,
+			  (struct rota_cancellation){ 0, "stopping" });
 	error = rota_group_wait(&accepting);
 	drain(server, &keeper);
-	rota_group_cancel(&keeper, (struct rota_cause){ 0, "drained" });
+	rota_group_cancel(&keeper, (struct rota_cancellation){ 0, "drained" });
 	rota_group_wait(&keeper);
 	return error == -ECANCELED ? 0 : error;
 }

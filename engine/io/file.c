@@ -74,6 +74,7 @@ int rota_write(int fd, const void *buffer, size_t bytes)
 
 int rota_pread(int fd, void *buffer, size_t bytes, int64_t offset)
 {
+	ri_task_self(__func__);
 	if (offset < 0)
 		return -EINVAL;
 	return read_at(__func__, fd, buffer, bytes, (uint64_t)offset);
@@ -81,6 +82,7 @@ int rota_pread(int fd, void *buffer, size_t bytes, int64_t offset)
 
 int rota_pwrite(int fd, const void *buffer, size_t bytes, int64_t offset)
 {
+	ri_task_self(__func__);
 	if (offset < 0)
 		return -EINVAL;
 	return write_at(__func__, fd, buffer, bytes, (uint64_t)offset);

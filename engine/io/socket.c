@@ -2,6 +2,7 @@
 #include "rota/socket.h"
 
 #include "io/starved.h"
+#include "rota/task.h"
 #include "task/operation.h"
 
 #include <errno.h>
@@ -86,9 +87,9 @@ int rota_send_all(int fd, const void *buffer, size_t bytes, size_t *done)
 {
 	const char *start = buffer;
 	size_t sent = 0;
-	int n = 0;
+	int n = rota_cancelled();
 
-	while (sent < bytes) {
+	while (!n && sent < bytes) {
 		const size_t left = bytes - sent;
 
 		n = rota_send(fd, start + sent, left > INT_MAX ? INT_MAX : left,
@@ -96,6 +97,7 @@ int rota_send_all(int fd, const void *buffer, size_t bytes, size_t *done)
 		if (n <= 0)
 			break;
 		sent += (size_t)n;
+		n = 0;
 	}
 	if (done)
 		*done = sent;

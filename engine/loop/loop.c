@@ -78,6 +78,9 @@ static bool hand_on(struct ri_loop *loop, unsigned class,
 	loop->current = to;
 	if (!to->sp && to->stack_class == class) {
 		ri_fiber_mount(to, stack);
+		/* A task may end with another rounding mode than it had. */
+		if (ri_switch_control() != loop->control)
+			ri_switch_control_load(&loop->control);
 		return true;
 	}
 	ri_stacks_give(&loop->stacks, class, stack);
@@ -203,12 +206,12 @@ static void submit_and_wait(struct ri_loop *loop, bool idle)
 		ri_ring_rest(ring, ri_loop_now(loop) + REST_NS);
 }
 
+/* The clock is read once a turn, timers or not: what is asked for meanwhile is
+ * judged by it. */
 static void fire_due(struct ri_loop *loop)
 {
 	struct rota_timer *timer;
 
-	if (ri_wheel_empty(&loop->wheel))
-		return;
 	ri_loop_now(loop);
 	while ((timer = ri_wheel_expire(&loop->wheel, loop->now_ns)))
 		timer->fire(timer);

@@ -23,11 +23,12 @@ static int write_all(int fd, const char *text, size_t bytes)
 
 int rota_dump(int fd)
 {
-	const struct ri_tasks *tasks = ri_tasks_here();
+	struct ri_tasks *tasks = ri_tasks_here();
 	char line[RI_TASK_LINE_BYTES + 1];
 	int count = 0;
 
 	ri_check(tasks != NULL, "rota_dump is called outside of a loop");
+	ri_loop_now(&tasks->loop);
 	for (unsigned i = 0; i < tasks->made; i++) {
 		size_t length = ri_task_describe(tasks, &tasks->slab[i], line);
 		int error;

@@ -35,17 +35,25 @@ static int open_sized(struct ri_ring *ring,
 						    : RI_RING_COMPLETIONS;
 	const unsigned entries = options->entries ? options->entries
 						  : RI_RING_ENTRIES;
+	const unsigned least = entries > RI_RING_COMPLETIONS_MIN
+				       ? entries
+				       : RI_RING_COMPLETIONS_MIN;
 	int error;
 
+	/* The kernel wants no fewer of them than entries, clamped or not. */
+	if (completions < entries)
+		completions = entries;
 	for (;;) {
 		struct io_uring_params params = { .flags = SETUP_FLAGS,
 						  .cq_entries = completions };
 
 		error = ring->kernel->ring_open(ring->kernel, entries,
 						&ring->uring, &params);
-		if (error != -ENOMEM || completions <= RI_RING_COMPLETIONS_MIN)
+		if (error != -ENOMEM || completions <= least)
 			return error;
 		completions /= 2;
+		if (completions < least)
+			completions = least;
 	}
 }
 
@@ -165,7 +173,10 @@ static int enter_result(int result)
 	case -EAGAIN:
 		return -EAGAIN;
 	default:
-		ri_check(result >= 0, "io_uring_enter: %s", strerror(-result));
+		ri_check(result >= 0,
+			 "io_uring_enter: %s (after a fork the ring is the "
+			 "parent's)",
+			 strerror(-result));
 		return 0;
 	}
 }

@@ -19,11 +19,15 @@ static unsigned watchers;
 static bool installed; /* also while nobody watches, if it cannot go */
 static struct sigaction before;
 
-static void die_by_default(void)
+/* A fault happens again once the handler returns; a signal that somebody sent
+ * does not. */
+static void die_by_default(const siginfo_t *info)
 {
 	const struct sigaction action = { .sa_handler = SIG_DFL };
 
 	sigaction(SIGSEGV, &action, NULL);
+	if (info->si_code <= 0)
+		raise(SIGSEGV);
 }
 
 static bool is_default(const struct sigaction *action)
@@ -33,14 +37,15 @@ static bool is_default(const struct sigaction *action)
 }
 
 /* The fault is not ours: the handler that was there sees what it would have
- * seen. By default, or ignored (which a fault cannot be), the program dies
- * when the instruction is run again. */
+ * seen. By default, or ignored (which a fault cannot be), the program dies. */
 static void hand_on(int signal, siginfo_t *info, void *context)
 {
 	if (before.sa_flags & SA_SIGINFO)
 		before.sa_sigaction(signal, info, context);
+	else if (before.sa_handler == SIG_IGN && info->si_code <= 0)
+		return; /* it was sent, and that can be ignored */
 	else if (is_default(&before))
-		die_by_default();
+		die_by_default(info);
 	else
 		before.sa_handler(signal);
 }
@@ -73,14 +78,13 @@ static void on_fault(int signal, siginfo_t *info, void *context)
 		return;
 	}
 	report(overflow);
-	die_by_default();
+	die_by_default(info);
 }
 
 static void install(void)
 {
 	struct sigaction action = { .sa_sigaction = on_fault,
 				    .sa_flags = SA_SIGINFO | SA_ONSTACK };
-
 	struct sigaction now;
 
 	pthread_mutex_lock(&mutex);

@@ -18,6 +18,10 @@
 #define COLOURS 32
 #define COLOUR_BYTES 64
 
+/* What the colour and rota's own frames take, so that what is called usable
+ * is. */
+#define OWN_BYTES PAGE_BYTES
+
 #define ADVICE_GUARD_INSTALL 102 /* MADV_GUARD_INSTALL, Linux 6.13 */
 
 /* Each mprotect splits a mapping in two, and vm.max_map_count is 65,530 by
@@ -92,7 +96,7 @@ void ri_stacks_fini(struct ri_stacks *stacks)
 
 static size_t slot_bytes(const struct ri_stack_class *class)
 {
-	return class->usable_bytes + RI_STACK_GUARD_BYTES;
+	return class->usable_bytes + RI_STACK_GUARD_BYTES + OWN_BYTES;
 }
 
 static int map_slab(struct ri_stacks *stacks, struct ri_stack_class *class)

@@ -6,7 +6,7 @@
  * pages), so a million of them need a few hundred mappings:
  *
  *	slab   | table | slot 0            | slot 1            | ...
- *	slot           | guard | usable ... top, colour |
+ *	slot           | guard | usable | own frames, top, colour |
  *
  * - The guard is 16 KiB at the low end, put there before the first touch. One
  *   page would be jumped by a frame of 20 KB.

@@ -28,8 +28,12 @@ void ri_switch(void **save, void *to);
 void ri_switch_start(void **save, void *top, void (*entry)(void *),
 		     void *argument, const uint64_t *control);
 
-/* The control words of this thread, as ri_switch_start wants them. */
+/* The control words of this thread, as ri_switch_start wants them, without the
+ * flags of exceptions that were raised. */
 uint64_t ri_switch_control(void);
+
+/* Loads them. */
+void ri_switch_control_load(const uint64_t *control);
 
 /* The stack pointer: what is below it on this stack is dead. Unlike the frame
  * address it does not make the function keep a frame. */

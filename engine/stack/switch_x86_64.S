@@ -105,10 +105,24 @@ ri_switch_control:
 	movq	$0, -8(%rsp)
 	stmxcsr	-8(%rsp)
 	fnstcw	-4(%rsp)
+	andl	$~0x3f, -8(%rsp)	/* MXCSR's sticky flags */
 	movq	-8(%rsp), %rax
 	ret
 	.cfi_endproc
 	.size	ri_switch_control, .-ri_switch_control
+
+	.globl	ri_switch_control_load
+	.hidden	ri_switch_control_load
+	.type	ri_switch_control_load, @function
+	.p2align 4
+ri_switch_control_load:
+	.cfi_startproc
+	endbr64
+	ldmxcsr	(%rdi)
+	fldcw	4(%rdi)
+	ret
+	.cfi_endproc
+	.size	ri_switch_control_load, .-ri_switch_control_load
 
 	.globl	ri_switch_shadowed
 	.hidden	ri_switch_shadowed

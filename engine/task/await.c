@@ -66,6 +66,7 @@ int rota_await(const struct io_uring_sqe *entry)
 	struct io_uring_sqe *slot;
 	int error;
 
+	ri_task_self(__func__);
 	if (entry->flags & FLAGS_REFUSED || is_multishot(entry))
 		return -EINVAL;
 	error = ri_verb_begin(&slot, __func__, 0);

@@ -135,8 +135,10 @@ int rota_group_spawn(struct rota_group *group, rota_task_fn *fn,
 {
 	struct rota_task *self = ri_task_self("rota_go");
 	struct ri_tasks *tasks = ri_tasks_here();
-	int error = self->scope->code | group->scope.code;
+	int error;
 
+	ri_task_check_scope(self);
+	error = self->scope->code | group->scope.code;
 	if (__builtin_expect(!group->scope.site, 0))
 		ri_abort(site->file, site->line, "the group is not open");
 	if (__builtin_expect(error != 0, 0))
@@ -169,7 +171,8 @@ void ri_group_leave(struct ri_tasks *tasks, struct rota_task *task, int result)
 			group->first_error = result;
 		if (group->mode == ROTA_GROUP_FIRST_ERROR)
 			ri_scope_cancel(tasks, &group->scope, -ECANCELED,
-					(struct rota_cause){ result, NULL });
+					(struct rota_cancellation){ result,
+								    NULL });
 	}
 	slot_release(tasks, group);
 }
@@ -215,9 +218,9 @@ void ri_group_sweep(struct ri_tasks *tasks)
 	}
 }
 
-void rota_group_cancel(struct rota_group *group, struct rota_cause cause)
+void rota_group_cancel(struct rota_group *group, struct rota_cancellation cause)
 {
-	ri_task_self("rota_group_cancel");
+	ri_task_check_scope(ri_task_self("rota_group_cancel"));
 	ri_check(group->scope.site != NULL, "the group is not open");
 	ri_check(cause.error <= 0, "the cause is %d, and errors are negative",
 		 cause.error);

@@ -30,6 +30,14 @@ static void set_code(struct rota_scope *scope, int code)
 	scope->was_late |= code == -ETIME;
 }
 
+static inline bool is_around(const struct rota_scope *scope,
+			     const struct rota_scope *inside)
+{
+	while (inside && inside != scope)
+		inside = inside->parent;
+	return inside != NULL;
+}
+
 void ri_scope_open(struct ri_tasks *tasks, struct rota_scope *scope,
 		   enum ri_scope_kind kind, struct rota_task *owner,
 		   const struct rota_site *site)
@@ -37,6 +45,10 @@ void ri_scope_open(struct ri_tasks *tasks, struct rota_scope *scope,
 	struct rota_scope *parent = owner ? owner->scope : NULL;
 
 	(void)tasks;
+	if (scope == parent)
+		ri_abort(site->file, site->line, "the %s is open already",
+			 site->function);
+	ri_assert(!is_around(scope, parent), "a scope around is opened again");
 	scope->parent = parent;
 	scope->children = NULL;
 	scope->timer.link.next = NULL;
@@ -48,7 +60,7 @@ void ri_scope_open(struct ri_tasks *tasks, struct rota_scope *scope,
 	scope->was_cancelled = false;
 	scope->was_late = false;
 	scope->code = 0;
-	scope->cause = (struct rota_cause){ 0, NULL };
+	scope->cause = (struct rota_cancellation){ 0, NULL };
 	if (!owner)
 		return;
 	set_code(scope, parent->code);
@@ -68,7 +80,7 @@ static void fire_deadline(struct rota_timer *timer)
 		return;
 	scope->expired = true;
 	ri_scope_cancel(ri_tasks_here(), scope, -ETIME,
-			(struct rota_cause){ -ETIME, NULL });
+			(struct rota_cancellation){ -ETIME, NULL });
 }
 
 void ri_scope_arm(struct ri_tasks *tasks, struct rota_scope *scope,
@@ -137,7 +149,7 @@ static struct rota_scope *next_inside(struct rota_scope *top,
 }
 
 void ri_scope_cancel(struct ri_tasks *tasks, struct rota_scope *scope, int code,
-		     struct rota_cause cause)
+		     struct rota_cancellation cause)
 {
 	struct rota_scope *inside = scope;
 

@@ -44,7 +44,7 @@ void ri_scope_close(struct ri_tasks *tasks, struct rota_scope *scope);
 
 /* Cancels: marks, interrupts. Does nothing to a scope that is over already. */
 void ri_scope_cancel(struct ri_tasks *tasks, struct rota_scope *scope, int code,
-		     struct rota_cause cause);
+		     struct rota_cancellation cause);
 
 /* Ends the wait of a task early, if it is in one that can be. */
 void ri_task_interrupt(struct ri_tasks *tasks, struct rota_task *task);

@@ -23,12 +23,18 @@ const char *ri_task_name(const struct rota_task *task)
 
 int rota_cancelled(void)
 {
-	return ri_task_self("rota_cancelled")->scope->code;
+	const struct rota_task *self = ri_task_self("rota_cancelled");
+
+	ri_task_check_scope(self);
+	return self->scope->code;
 }
 
-struct rota_cause rota_cause(void)
+struct rota_cancellation rota_cause(void)
 {
-	return ri_task_self("rota_cause")->scope->cause;
+	const struct rota_task *self = ri_task_self("rota_cause");
+
+	ri_task_check_scope(self);
+	return self->scope->cause;
 }
 
 void rota_task_set_name(const char *name)

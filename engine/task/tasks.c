@@ -16,12 +16,13 @@ size_t ri_task_describe(const struct ri_tasks *tasks,
 			char line[RI_TASK_LINE_BYTES])
 {
 	const struct ri_wait *wait = task->wait;
-	const char *state = "is ready";
+	const char *group, *state = "is ready";
 	int64_t waited_ns = 0;
 	int length;
 
 	if (!(task->fiber.flags & RI_TASK_ALIVE))
 		return 0;
+	group = task->group->name;
 	if (wait) {
 		state = wait->what;
 		waited_ns = tasks->loop.now_ns - wait->since_ns;
@@ -31,9 +32,10 @@ size_t ri_task_describe(const struct ri_tasks *tasks,
 		state = "has not started";
 	}
 	length = snprintf(line, RI_TASK_LINE_BYTES,
-			  "task %u %s (spawned at %s:%d) %s%s%s",
+			  "task %u %s (spawned at %s:%d%s%s) %s%s%s",
 			  task->fiber.id, ri_task_name(task), task->site->file,
-			  task->site->line, wait ? "waits in " : "", state,
+			  task->site->line, group ? ", group " : "",
+			  group ? group : "", wait ? "waits in " : "", state,
 			  task->scope->code ? ", cancelled" : "");
 	if (wait && length > 0 && length < RI_TASK_LINE_BYTES)
 		length += snprintf(line + length,
@@ -122,8 +124,6 @@ int ri_task_accept(struct ri_tasks *tasks, struct rota_group *group,
 	}
 	task->fiber.sp = NULL;
 	task->fiber.stack_class = group->stack_class;
-	task->fiber.flags =
-		(uint8_t)((task->fiber.flags & RI_TASK_LISTED) | RI_TASK_ALIVE);
 	task->fiber.id = tasks->next_id++;
 	task->scope = &group->scope;
 	task->wait = NULL;
@@ -133,6 +133,10 @@ int ri_task_accept(struct ri_tasks *tasks, struct rota_group *group,
 	task->scope_site = NULL;
 	copy_value(task, value, site->value_bytes);
 	ri_list_append(&group->members, &task->member);
+	/* From here on a signal handler may describe it. */
+	__atomic_signal_fence(__ATOMIC_RELEASE);
+	task->fiber.flags =
+		(uint8_t)((task->fiber.flags & RI_TASK_LISTED) | RI_TASK_ALIVE);
 	loop->live++;
 	ri_loop_ready(loop, &task->fiber);
 	return 0;
@@ -210,7 +214,10 @@ int ri_tasks_init(struct ri_tasks *tasks,
 		return error;
 	error = map_tables(tasks);
 	if (error) {
-		ri_log(&options->log, "no memory for the records of %u tasks",
+		ri_log(&options->log,
+		       "no memory for the records of %u tasks: "
+		       "config.tasks_max asks for fewer, RLIMIT_AS ('ulimit "
+		       "-v') may be the limit",
 		       tasks->max);
 		ri_loop_fini(&tasks->loop);
 	}
@@ -255,13 +262,16 @@ int ri_tasks_run(struct ri_tasks *tasks, rota_task_fn *fn, void *arg)
 	ri_scope_open(tasks, &root->scope, RI_SCOPE_GROUP, NULL, &site);
 	ri_list_init(&root->members);
 	ri_list_init(&root->waiters);
+	root->name = NULL;
 	root->limit = UINT32_MAX;
 	root->mode = ROTA_GROUP_KEEP_GOING;
 	root->stack_class = tasks->stack_class;
 	root->live = 1;
 	error = ri_task_accept(tasks, root, run_first, &first, &site);
 	if (error) {
-		ri_log(&tasks->loop.log, "the first task has no stack: %s",
+		ri_log(&tasks->loop.log,
+		       "no memory for stacks (%s): RLIMIT_AS ('ulimit -v') may "
+		       "be the limit",
 		       strerror(-error));
 		return error;
 	}

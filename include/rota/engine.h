@@ -22,8 +22,9 @@ struct rota_config {
 	                         256 MiB, rounded up to a power of two of at
 	                         least 16 KiB */
 	unsigned entries;     /* of the ring, of one batch; default 256 */
-	unsigned completions; /* of the ring; default 8192. Fewer are tried
-	                         when memory is refused */
+	unsigned completions; /* of the ring; default 8192, at least as many as
+	                         entries. Fewer are tried when memory is
+	                         refused */
 	bool no_overflow_report; /* leave SIGSEGV alone: a task's overflow then
 	                            dies without being named */
 	/* Gets each line that the engine has to say, without a newline; NULL:
@@ -47,10 +48,13 @@ struct rota_config {
  *	          stack can be run
  *	-EBUSY    an engine runs on this thread already
  *
- * While it runs, SIGPIPE and every signal that has a handler are blocked on
- * this thread: handlers would run on a task's small stack. Await them with
- * signalfd(2) and rota_read, or take them on another thread. Signals without a
- * handler do as they always do. `config` may be NULL.
+ * While it runs, SIGPIPE and every signal that had a handler when it started
+ * are blocked on this thread: handlers would run on a task's small stack. Await
+ * them with signalfd(2) and rota_read, or take them on another thread. Signals
+ * without a handler do as they always do. A program that a task executes
+ * inherits the blocked ones (execve(2)). A child of fork(2) must not call rota
+ * in a task that its parent had: the ring stays the parent's. `config` may be
+ * NULL.
  *
  * A loop on which nothing can ever happen again while tasks wait aborts the
  * program with a list of them. */

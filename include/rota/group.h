@@ -101,21 +101,29 @@ int rota_group_spawn(struct rota_group *group, rota_task_fn *fn,
 		     const void *value, const struct rota_site *site)
 	__attribute__((warn_unused_result));
 
+/* A copy of a value, where an array is the pointer to its first element. */
 #ifdef __cplusplus
+#define ROTA_COPY_(name, ...) auto name = (__VA_ARGS__)
 #define ROTA_ASSERT_ static_assert
+#define ROTA_ALIGNOF_ alignof
 #else
+#define ROTA_COPY_(name, ...) \
+	__typeof__((void)0, (__VA_ARGS__)) name = (__VA_ARGS__)
 #define ROTA_ASSERT_ _Static_assert
+#define ROTA_ALIGNOF_ _Alignof
 #endif
 
 #define rota_go(group, fn, ...)                                             \
 	__extension__({                                                     \
-		__typeof__((void)0, (__VA_ARGS__)) rota_value_ =            \
-			(__VA_ARGS__);                                      \
+		ROTA_COPY_(rota_value_, __VA_ARGS__);                       \
 		static const struct rota_site rota_site_ =                  \
 			ROTA_SITE_(#fn, sizeof(rota_value_));               \
 		ROTA_ASSERT_(sizeof(rota_value_) <= ROTA_VALUE_BYTES,       \
 			     "the value of a task is too large: "           \
 			     "hand over a pointer");                        \
+		ROTA_ASSERT_(ROTA_ALIGNOF_(__typeof__(rota_value_)) <= 16,  \
+			     "the value of a task is aligned to more than " \
+			     "16 bytes: hand over a pointer");              \
 		rota_group_spawn((group), (fn), &rota_value_, &rota_site_); \
 	})
 
@@ -125,7 +133,8 @@ int rota_group_spawn(struct rota_group *group, rota_task_fn *fn,
  *
  * Cannot fail, never suspends, does not wait for the members. For the owner
  * and for any task of the loop that runs while the group is open. */
-void rota_group_cancel(struct rota_group *group, struct rota_cause cause);
+void rota_group_cancel(struct rota_group *group,
+		       struct rota_cancellation cause);
 
 /* Waits until every member has ended, and closes the group: it can be opened
  * again. Returns the first failure of a member; else -ETIME if the group's

@@ -36,23 +36,23 @@ struct rota_site {
 	}
 
 /* Why a scope was cancelled, kept from the first time on. */
-struct rota_cause {
+struct rota_cancellation {
 	int error;          /* -errno; 0 counts as -ECANCELED */
 	const char *reason; /* text that outlives the scope, or NULL */
 };
 
 /* All of it private. */
 struct rota_scope {
-	struct rota_scope *parent;    /* the scope around it */
-	struct rota_chain *children;  /* the scopes inside, by `sibling` */
-	struct rota_chain sibling;    /* among the children of the parent */
-	struct rota_timer timer;      /* armed while a deadline is ahead */
-	struct rota_link sweep;       /* its wait for its tasks to be woken */
-	struct rota_task *owner;      /* who opened it and will end it */
-	const struct rota_site *site; /* where; NULL: it is not open */
-	struct rota_cause cause;      /* why it was cancelled first */
-	int code;                     /* what verbs return inside; 0: nothing */
-	uint8_t kind;                 /* group or deadline */
+	struct rota_scope *parent;      /* the scope around it */
+	struct rota_chain *children;    /* the scopes inside, by `sibling` */
+	struct rota_chain sibling;      /* among the children of the parent */
+	struct rota_timer timer;        /* armed while a deadline is ahead */
+	struct rota_link sweep;         /* its wait for its tasks to be woken */
+	struct rota_task *owner;        /* who opened it and will end it */
+	const struct rota_site *site;   /* where; NULL: it is not open */
+	struct rota_cancellation cause; /* why it was cancelled first */
+	int code;              /* what verbs return inside; 0: nothing */
+	uint8_t kind;          /* group or deadline */
 	uint8_t expired;       /* it was its own deadline that ended it */
 	uint8_t was_cancelled; /* its code is or was -ECANCELED */
 	uint8_t was_late;      /* its code is or was -ETIME */

@@ -35,7 +35,7 @@ int rota_cancelled(void);
 
 /* Why: what the innermost scope was cancelled with first. {0, NULL} if it is
  * not. Never suspends. */
-struct rota_cause rota_cause(void);
+struct rota_cancellation rota_cause(void);
 
 /* Gives this task a name for dumps: text that outlives it. Without one, or
  * with NULL, it goes by the name of its function. Never suspends. */

@@ -241,6 +241,18 @@ class Peers(unittest.TestCase):
                 self.assertEqual(receive(peer, 1), b"z")
                 self.assertEqual(receive_all(peer), b"")
 
+    def test_the_idle_timeout_ends_a_peer_that_never_reads(self):
+        with Server("--idle-timeout-ms", 200, "--max-connections", 1) as server:
+            deaf = server.connect()
+            deaf.setblocking(False)
+            with contextlib.suppress(BlockingIOError):
+                while True:
+                    deaf.send(b"x" * 65536)
+            with server.connect() as peer:  # waits for the slot
+                peer.sendall(b"next")
+                self.assertEqual(receive(peer, 4), b"next")
+            deaf.close()
+
     def test_at_the_cap_new_connections_wait(self):
         with Server("--max-connections", 2) as server:
             first, second, third = (server.connect() for _ in range(3))

@@ -107,7 +107,8 @@ static int fan_out(int fd, int rounds)
 			error = rota_go(&group, serve, fd);
 		if (!error)
 			error = rota_yield();
-		rota_group_cancel(&group, (struct rota_cause){ 0, NULL });
+		rota_group_cancel(&group,
+				  (struct rota_cancellation){ 0, NULL });
 		(void)rota_group_wait(&group);
 		rota_deadline_end(&deadline);
 	}

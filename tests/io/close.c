@@ -190,7 +190,7 @@ static int close_near(void *arg)
 	error |= rota_close(near);
 	error |= rota_sleep(ROTA_MILLISECOND);
 	stage->codes[0] = (int)stage->ended;
-	rota_group_cancel(&stage->group, (struct rota_cause){ 0, NULL });
+	rota_group_cancel(&stage->group, (struct rota_cancellation){ 0, NULL });
 	error |= rota_group_wait(&stage->group) != -ECANCELED;
 	error |= rota_close(stage->pair[1]);
 	error |= rota_close(stage->other[0]);

@@ -92,7 +92,8 @@ static int cancel_at_once(void *arg)
 	while (stage->blocked < MANY)
 		rota_yield();
 	error |= rota_sleep_until(rota_after_ns(ROTA_MILLISECOND));
-	rota_group_cancel(&stage->group, (struct rota_cause){ -EPIPE, NULL });
+	rota_group_cancel(&stage->group,
+			  (struct rota_cancellation){ -EPIPE, NULL });
 	error |= rota_group_wait(&stage->group) != -EPIPE;
 	close(stage->pair[0]);
 	close(stage->pair[1]);

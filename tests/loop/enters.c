@@ -255,7 +255,7 @@ static int fill_the_batch(void *arg)
 	seen->kernel.submit_error = -EAGAIN;
 	result = rota_await(&entry);
 	seen->kernel.submit_error = 0;
-	rota_group_cancel(&group, (struct rota_cause){ 0, NULL });
+	rota_group_cancel(&group, (struct rota_cancellation){ 0, NULL });
 	rota_group_wait(&group);
 	return result;
 }

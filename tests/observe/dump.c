@@ -76,7 +76,7 @@ static int dump(void *arg)
 	n = read(out[0], seen->text, sizeof(seen->text) - 1);
 	close(out[0]);
 	close(out[1]);
-	rota_group_cancel(&group, (struct rota_cause){ 0, NULL });
+	rota_group_cancel(&group, (struct rota_cancellation){ 0, NULL });
 	rota_group_wait(&group);
 	return n > 0 ? 0 : -EIO;
 }

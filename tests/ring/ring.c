@@ -313,6 +313,19 @@ static void fewer_completions_are_tried_when_memory_is_refused(void **state)
 	ri_ring_close(&fixture->ring);
 }
 
+static void there_are_never_fewer_completions_than_entries(void **state)
+{
+	struct fixture *fixture = *state;
+	const struct ri_ring_options options = { .entries = 256,
+						 .completions = 64 };
+
+	assert_int_equal(ri_ring_open(&fixture->ring, &fixture->kernel.table,
+				      &fixture->log, &options),
+			 0);
+	assert_true(fixture->ring.uring.cq.ring_entries >= 256);
+	ri_ring_close(&fixture->ring);
+}
+
 static void too_few_completions_are_not_tried(void **state)
 {
 	struct fixture *fixture = *state;
@@ -341,6 +354,7 @@ int main(void)
 		CASE(with_it_enters_name_its_index),
 		CASE(worker_threads_that_cannot_be_bounded_are_an_error),
 		CASE(fewer_completions_are_tried_when_memory_is_refused),
+		CASE(there_are_never_fewer_completions_than_entries),
 		CASE(too_few_completions_are_not_tried),
 	};
 

@@ -58,7 +58,7 @@ static int run_both(void *arg)
 	if (rota_go(&group, sleeper, 0) || rota_go(&group, outer, 1))
 		return 1;
 	rota_yield();
-	rota_group_cancel(&group, (struct rota_cause){ 0, NULL });
+	rota_group_cancel(&group, (struct rota_cancellation){ 0, NULL });
 	return rota_group_wait(&group) == -ECANCELED ? 0 : 1;
 }
 

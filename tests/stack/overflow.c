@@ -204,6 +204,28 @@ static void a_fault_elsewhere_dies_as_always(void **state)
 	assert_string_equal(child.errors, "");
 }
 
+static int send_fault(void *arg)
+{
+	(void)arg;
+	raise(SIGSEGV);
+	return 0;
+}
+
+static int run_send_fault(void *arg)
+{
+	return test_run(send_fault, arg);
+}
+
+static void a_fault_that_is_sent_kills_as_always(void **state)
+{
+	struct test_child child;
+
+	(void)state;
+	test_child_run(&child, run_send_fault, NULL);
+	assert_int_equal(child.signal, SIGSEGV);
+	assert_string_equal(child.errors, "");
+}
+
 static void plain(int number)
 {
 	_exit(number == SIGSEGV ? SEEN_BY_PLAIN : 99);
@@ -500,6 +522,7 @@ int main(void)
 			a_frame_larger_than_the_guard_does_not_jump_it),
 		cmocka_unit_test(the_report_can_be_switched_off),
 		cmocka_unit_test(a_fault_elsewhere_dies_as_always),
+		cmocka_unit_test(a_fault_that_is_sent_kills_as_always),
 		cmocka_unit_test(
 			a_fault_elsewhere_goes_to_the_handler_before_us),
 		cmocka_unit_test(a_handler_with_information_gets_all_of_it),

@@ -150,8 +150,9 @@ static void a_stack_is_of_the_size_of_its_class(void **state)
 
 		assert_int_equal(ri_stacks_reserve(&fixture->stacks, i), 0);
 		stack = ri_stacks_take(&fixture->stacks, i);
-		assert_in_range(stack->top - stack->low, bytes - 31 * 64,
-				bytes);
+		/* Colour and rota's own frames have a page of their own. */
+		assert_in_range(stack->top - stack->low, bytes + 4096 - 31 * 64,
+				bytes + 4096);
 		assert_int_equal((uintptr_t)stack->top % 16, 0);
 		ri_stacks_give(&fixture->stacks, i, stack);
 		ri_stacks_unreserve(&fixture->stacks, i);
@@ -166,7 +167,7 @@ static void tops_have_32_colours(void **state)
 	for (int i = 0; i < 32; i++) {
 		const struct ri_stack *stack = take(fixture);
 		const size_t bytes = (size_t)(stack->top - stack->low);
-		const size_t cut = (64 << 10) * RI_STACK_SCALE - bytes;
+		const size_t cut = (64 << 10) * RI_STACK_SCALE + 4096 - bytes;
 
 		assert_int_equal(cut % 64, 0);
 		colours |= (uint32_t)1 << cut / 64;
@@ -231,7 +232,7 @@ static void many_stacks_are_few_mappings(void **state)
 
 	for (unsigned i = 0; i < count; i++)
 		assert_int_equal(ri_stacks_reserve(&fixture->stacks, CLASS), 0);
-	assert_int_equal(fixture->kernel.mappings, 2);
+	assert_in_range(fixture->kernel.mappings, 2, 3);
 	if (!fixture->stacks.guard_install)
 		test_skip("this kernel has no guards without a mapping");
 	/* TSan maps memory of its own for each fiber. */

@@ -197,7 +197,8 @@ int race_interrupt(struct race *race)
 
 	switch (race->by) {
 	case RACE_CANCEL:
-		rota_group_cancel(&race->group, (struct rota_cause){ 0 });
+		rota_group_cancel(&race->group,
+				  (struct rota_cancellation){ 0 });
 		break;
 	case RACE_DEADLINE:
 		return rota_sleep_until(RACE_DEADLINE_NS);

@@ -23,7 +23,7 @@ struct stage {
 	unsigned count;
 };
 
-static const struct rota_cause enough = { -EPIPE, "enough" };
+static const struct rota_cancellation enough = { -EPIPE, "enough" };
 
 static int open_pair(struct stage *stage)
 {
@@ -128,13 +128,13 @@ static int cancel_empty(void *arg)
 	struct rota_group group;
 
 	rota_group_open(&group, NULL);
-	rota_group_cancel(&group, *(struct rota_cause *)arg);
+	rota_group_cancel(&group, *(struct rota_cancellation *)arg);
 	return rota_group_wait(&group);
 }
 
 static void a_group_of_nobody_can_be_cancelled(void **state)
 {
-	struct rota_cause cause = enough;
+	struct rota_cancellation cause = enough;
 
 	(void)state;
 	assert_int_equal(test_run(cancel_empty, &cause), -EPIPE);

@@ -13,7 +13,7 @@
 #include <cmocka.h>
 
 struct causes {
-	struct rota_cause seen[6];
+	struct rota_cancellation seen[6];
 	int codes[6];
 };
 
@@ -27,7 +27,8 @@ static int ask_uncancelled(void *arg)
 	rota_group_open(&group, NULL);
 	causes->seen[1] = rota_cause();
 	causes->codes[1] = rota_cancelled();
-	rota_group_cancel(&group, (struct rota_cause){ -EPIPE, "inside" });
+	rota_group_cancel(&group,
+			  (struct rota_cancellation){ -EPIPE, "inside" });
 	(void)rota_group_wait(&group);
 	causes->seen[2] = rota_cause();
 	causes->codes[2] = rota_cancelled();
@@ -54,8 +55,9 @@ static int cancel_twice(void *arg)
 	struct rota_group group;
 
 	rota_group_open(&group, NULL);
-	rota_group_cancel(&group, (struct rota_cause){ -EPIPE, "first" });
-	rota_group_cancel(&group, (struct rota_cause){ -EIO, "second" });
+	rota_group_cancel(&group,
+			  (struct rota_cancellation){ -EPIPE, "first" });
+	rota_group_cancel(&group, (struct rota_cancellation){ -EIO, "second" });
 	causes->seen[0] = rota_cause();
 	causes->codes[0] = rota_group_wait(&group);
 	return 0;
@@ -78,7 +80,7 @@ static int cancel_without_error(void *arg)
 	struct rota_group group;
 
 	rota_group_open(&group, NULL);
-	rota_group_cancel(&group, (struct rota_cause){ 0, "no more" });
+	rota_group_cancel(&group, (struct rota_cancellation){ 0, "no more" });
 	causes->seen[0] = rota_cause();
 	return rota_group_wait(&group);
 }
@@ -119,7 +121,8 @@ static int cancel_around(void *arg)
 	rota_group_open(&group, NULL);
 	error = rota_go(&group, ask_inside, (struct causes *)arg);
 	rota_yield();
-	rota_group_cancel(&group, (struct rota_cause){ -EPIPE, "around" });
+	rota_group_cancel(&group,
+			  (struct rota_cancellation){ -EPIPE, "around" });
 	return error ? error : rota_group_wait(&group);
 }
 
@@ -145,8 +148,9 @@ static int cancel_inner_first(void *arg)
 	rota_group_open(&outer, NULL);
 	rota_group_open(&inner, NULL);
 	rota_group_open(&innermost, NULL);
-	rota_group_cancel(&inner, (struct rota_cause){ -EIO, "inner" });
-	rota_group_cancel(&outer, (struct rota_cause){ -EPIPE, "outer" });
+	rota_group_cancel(&inner, (struct rota_cancellation){ -EIO, "inner" });
+	rota_group_cancel(&outer,
+			  (struct rota_cancellation){ -EPIPE, "outer" });
 	causes->seen[0] = rota_cause();
 	causes->codes[0] = rota_group_wait(&innermost);
 	causes->seen[1] = rota_cause();

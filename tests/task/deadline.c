@@ -124,6 +124,30 @@ static void what_is_past_is_past_in_the_middle_of_a_turn_too(void **state)
 	assert_int_equal(seen.codes[1], 0);
 }
 
+/* No timer is armed, so nothing but the turn itself brings the time. */
+static int begin_past_after_a_wait(void *arg)
+{
+	struct seen *seen = arg;
+	struct rota_deadline deadline;
+
+	seen->kernel->clock_ns += ROTA_SECOND;
+	(void)rota_close(-1);
+	rota_deadline_begin(&deadline, START_NS + 1);
+	seen->codes[0] = rota_cancelled();
+	seen->ended[0] = rota_deadline_end(&deadline);
+	return 0;
+}
+
+static void the_time_of_a_wait_counts_also_without_timers(void **state)
+{
+	struct seen seen = { .codes = { 0 } };
+
+	(void)state;
+	assert_int_equal(run_timed(begin_past_after_a_wait, &seen), 0);
+	assert_int_equal(seen.codes[0], -ETIME);
+	assert_true(seen.ended[0]);
+}
+
 static int begin_never(void *arg)
 {
 	struct seen *seen = arg;
@@ -228,7 +252,8 @@ static int cancel_now(void *value)
 {
 	struct seen *seen = *(struct seen **)value;
 
-	rota_group_cancel(&seen->group, (struct rota_cause){ -EPIPE, NULL });
+	rota_group_cancel(&seen->group,
+			  (struct rota_cancellation){ -EPIPE, NULL });
 	return 0;
 }
 
@@ -269,7 +294,8 @@ static int expire_then_cancel(void *arg)
 	rota_group_open(&seen->group, NULL);
 	rota_deadline_begin(&deadline, rota_after_ns(10));
 	seen->codes[0] = rota_sleep(ROTA_SECOND);
-	rota_group_cancel(&seen->group, (struct rota_cause){ -EPIPE, NULL });
+	rota_group_cancel(&seen->group,
+			  (struct rota_cancellation){ -EPIPE, NULL });
 	/* The outermost scope that is over decides the code. */
 	seen->codes[1] = rota_sleep(ROTA_SECOND);
 	seen->codes[2] = rota_cause().error;
@@ -297,7 +323,8 @@ static int cancel_later(void *value)
 	struct seen *seen = *(struct seen **)value;
 	const int code = rota_sleep(10);
 
-	rota_group_cancel(&seen->group, (struct rota_cause){ -EPIPE, NULL });
+	rota_group_cancel(&seen->group,
+			  (struct rota_cancellation){ -EPIPE, NULL });
 	return code;
 }
 
@@ -444,6 +471,7 @@ int main(void)
 			a_point_in_time_that_is_past_ends_everything_at_once),
 		cmocka_unit_test(
 			what_is_past_is_past_in_the_middle_of_a_turn_too),
+		cmocka_unit_test(the_time_of_a_wait_counts_also_without_timers),
 		cmocka_unit_test(never_and_nearly_never_do_not_come),
 		cmocka_unit_test(
 			a_deadline_that_was_ended_in_time_is_forgotten),

@@ -213,7 +213,7 @@ static void a_deadline_that_is_past_refuses_everything_at_once(void **state)
 /* A cancelled group, and how its wait ends. */
 struct ending {
 	struct rota_group group;
-	struct rota_cause cause;
+	struct rota_cancellation cause;
 	int member_result; /* what its member returns once cancelled; 0: the
 			      code of the verb */
 	int first_verb;    /* what the member's verb said */

@@ -186,7 +186,8 @@ static int cancel_the_first_waiter(void *arg)
 	error |= spawn_from(stage, &spawners, 0);
 	error |= spawn_from(stage, &spawners, 1);
 	rota_yield();
-	rota_group_cancel(&stage->others, (struct rota_cause){ 0, NULL });
+	rota_group_cancel(&stage->others,
+			  (struct rota_cancellation){ 0, NULL });
 	error |= rota_group_wait(&spawners);
 	return error | rota_group_wait(&stage->group);
 }
@@ -226,7 +227,8 @@ static int cancel_with_the_slot(void *arg)
 	rota_yield();
 	/* The holder is behind this task in the queue; it ends before. */
 	error |= rota_yield();
-	rota_group_cancel(&stage->others, (struct rota_cause){ 0, NULL });
+	rota_group_cancel(&stage->others,
+			  (struct rota_cancellation){ 0, NULL });
 	error |= rota_group_wait(&spawners);
 	return error | rota_group_wait(&stage->group);
 }
@@ -256,7 +258,8 @@ static int cancel_the_group(void *arg)
 	error |= spawn_from(stage, &spawners, 0);
 	error |= spawn_from(stage, &spawners, 1);
 	rota_yield();
-	rota_group_cancel(&stage->group, (struct rota_cause){ -EPIPE, NULL });
+	rota_group_cancel(&stage->group,
+			  (struct rota_cancellation){ -EPIPE, NULL });
 	error |= rota_group_wait(&stage->group) != -EPIPE;
 	return error | rota_group_wait(&spawners);
 }
@@ -307,7 +310,8 @@ static int cancel_around_a_release(void *arg)
 	stage->codes[0] = 1;
 	error |= spawn_from(stage, &spawners, 0);
 	error |= rota_sleep(ROTA_MILLISECOND);
-	rota_group_cancel(&stage->group, (struct rota_cause){ -EPIPE, NULL });
+	rota_group_cancel(&stage->group,
+			  (struct rota_cancellation){ -EPIPE, NULL });
 	rota_yield();
 	/* The owner's verbs return at once now; a release verb gives turns. */
 	rota_shutdown(-1, 0);
@@ -372,7 +376,7 @@ static int feed_until_time(void *arg)
 	rota_deadline_begin(&deadline, rota_after_ns(ROTA_MICROSECOND));
 	stage->codes[0] = rota_go(&stage->group, end_at_once, 0);
 	stage->codes[1] = rota_deadline_end(&deadline);
-	rota_group_cancel(&stage->group, (struct rota_cause){ 0, NULL });
+	rota_group_cancel(&stage->group, (struct rota_cancellation){ 0, NULL });
 	return error ? error : rota_group_wait(&stage->group);
 }
 
@@ -462,7 +466,8 @@ static int cancel_one_member(void *arg)
 	rota_yield();
 	/* The first waits, the second is ready. Cancelled, the first will end
 	 * and free its slot: the second one's wait does end. */
-	rota_group_cancel(&stage->others, (struct rota_cause){ 0, NULL });
+	rota_group_cancel(&stage->others,
+			  (struct rota_cancellation){ 0, NULL });
 	return error | rota_group_wait(&stage->group);
 }
 

@@ -112,6 +112,23 @@ static int spawn_the_careless(void *arg)
 	return error | rota_group_wait(&group);
 }
 
+static int open_twice(void *arg)
+{
+	struct rota_group group;
+
+	(void)arg;
+	rota_group_open(&group, NULL);
+	NEXT_LINE();
+	rota_group_open(&group, NULL);
+	return 0;
+}
+
+static void a_group_that_is_open_is_not_opened_again(void **state)
+{
+	(void)state;
+	expect_in_task(open_twice, "the group is open already");
+}
+
 static void the_message_names_the_task_that_left_it_open(void **state)
 {
 	(void)state;
@@ -324,7 +341,7 @@ static int cancel_closed(void *arg)
 	(void)arg;
 	rota_group_open(&group, NULL);
 	(void)rota_group_wait(&group);
-	rota_group_cancel(&group, (struct rota_cause){ 0, NULL });
+	rota_group_cancel(&group, (struct rota_cancellation){ 0, NULL });
 	return 0;
 }
 
@@ -334,7 +351,7 @@ static int cancel_with_success(void *arg)
 
 	(void)arg;
 	rota_group_open(&group, NULL);
-	rota_group_cancel(&group, (struct rota_cause){ EPIPE, NULL });
+	rota_group_cancel(&group, (struct rota_cancellation){ EPIPE, NULL });
 	return 0;
 }
 
@@ -414,7 +431,8 @@ static int outside_go(void *arg)
 static int outside_cancel(void *arg)
 {
 	(void)arg;
-	rota_group_cancel(&outside_group, (struct rota_cause){ 0, NULL });
+	rota_group_cancel(&outside_group,
+			  (struct rota_cancellation){ 0, NULL });
 	return 0;
 }
 
@@ -530,6 +548,7 @@ int main(void)
 		cmocka_unit_test(
 			a_deadline_left_open_at_the_end_of_its_task_is_named),
 		cmocka_unit_test(the_message_names_the_task_that_left_it_open),
+		cmocka_unit_test(a_group_that_is_open_is_not_opened_again),
 		cmocka_unit_test(
 			a_function_that_returned_past_a_scope_is_found),
 		cmocka_unit_test(only_the_owner_waits_for_a_group),

@@ -287,7 +287,8 @@ static void act_cancel(struct actor *actor)
 
 	if (!scope->group)
 		return;
-	rota_group_cancel(scope->group, (struct rota_cause){ cause, NULL });
+	rota_group_cancel(scope->group,
+			  (struct rota_cancellation){ cause, NULL });
 	model_cancel(world, scope, -ECANCELED, cause ? cause : -ECANCELED);
 	look(actor);
 }

@@ -7,6 +7,7 @@
 #include "support/run.h"
 #include "support/trail.h"
 
+#include <fenv.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -216,7 +217,7 @@ static int cancel_before_start(void *arg)
 
 	rota_group_open(&group, NULL);
 	error = rota_go(&group, release, given);
-	rota_group_cancel(&group, (struct rota_cause){ -EPIPE, NULL });
+	rota_group_cancel(&group, (struct rota_cancellation){ -EPIPE, NULL });
 	return error ? error : rota_group_wait(&group);
 }
 
@@ -392,6 +393,40 @@ static void the_first_tasks_result_is_the_runs(void **state)
 	assert_int_equal(test_run(answer, &error), -EXDEV);
 }
 
+/* Leaves the x87 and SSE rounding mode changed, as fesetround(3) does. */
+static int round_up(void *value)
+{
+	(void)value;
+	return fesetround(FE_UPWARD) ? -EIO : 0;
+}
+
+static int note_rounding(void *value)
+{
+	**(int **)value = fegetround();
+	return 0;
+}
+
+static int round_in_turn(void *arg)
+{
+	struct rota_group group;
+	int error;
+
+	rota_group_open(&group, NULL);
+	error = rota_go(&group, round_up, 0);
+	if (!error)
+		error = rota_go(&group, note_rounding, (int *)arg);
+	return error ? error : rota_group_wait(&group);
+}
+
+static void a_task_starts_with_the_rounding_mode_of_the_run(void **state)
+{
+	int mode = -1;
+
+	(void)state;
+	assert_int_equal(test_run(round_in_turn, &mode), 0);
+	assert_int_equal(mode, FE_TONEAREST);
+}
+
 int main(void)
 {
 	static const struct CMUnitTest tests[] = {
@@ -409,6 +444,8 @@ int main(void)
 			beyond_tasks_max_a_spawn_is_refused_and_the_group_joins),
 		cmocka_unit_test(a_refused_spawn_leaves_its_slot_to_others),
 		cmocka_unit_test(the_first_tasks_result_is_the_runs),
+		cmocka_unit_test(
+			a_task_starts_with_the_rounding_mode_of_the_run),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -78,7 +78,7 @@ static int yield_cancelled(void *arg)
 	struct rota_group group;
 
 	rota_group_open(&group, NULL);
-	rota_group_cancel(&group, (struct rota_cause){ 0, NULL });
+	rota_group_cancel(&group, (struct rota_cancellation){ 0, NULL });
 	codes->verbs[0] = rota_yield();
 	codes->verbs[1] = rota_sleep(0);
 	codes->verbs[2] = rota_sleep(ROTA_SECOND);
@@ -113,7 +113,7 @@ static int cancel_while_it_yields(void *arg)
 	rota_group_open(&group, NULL);
 	error = rota_go(&group, yield_then_ask, (struct codes *)arg);
 	rota_yield();
-	rota_group_cancel(&group, (struct rota_cause){ 0, NULL });
+	rota_group_cancel(&group, (struct rota_cancellation){ 0, NULL });
 	return error ? error : rota_group_wait(&group);
 }
 
@@ -246,7 +246,7 @@ static int cancel_sleepers(void *arg)
 	error |= rota_go(&group, sleep_for_ever, ROTA_NEVER - 1);
 	error |= rota_go(&group, sleep_for_ever, ROTA_NEVER - START_NS + 1);
 	error |= rota_sleep(*(int64_t *)arg);
-	rota_group_cancel(&group, (struct rota_cause){ -EPIPE, NULL });
+	rota_group_cancel(&group, (struct rota_cancellation){ -EPIPE, NULL });
 	return error ? error : rota_group_wait(&group);
 }
 
@@ -304,7 +304,7 @@ static int wake_in_one_turn(void *arg)
 	error = rota_go(&group, one_sleeps, ROTA_SECOND);
 	error |= rota_sleep(ROTA_SECOND);
 	/* It fired in the same turn: there is nothing left to cancel. */
-	rota_group_cancel(&group, (struct rota_cause){ -EPIPE, NULL });
+	rota_group_cancel(&group, (struct rota_cancellation){ -EPIPE, NULL });
 	return error ? error : rota_group_wait(&group);
 }
 

@@ -114,7 +114,8 @@ static int run_group(struct own *own)
 	const int error = start_members(&group, own);
 	const uint64_t start_ns = host_now_ns();
 
-	rota_group_cancel(&group, (struct rota_cause){ -ECANCELED, NULL });
+	rota_group_cancel(&group,
+			  (struct rota_cancellation){ -ECANCELED, NULL });
 	const int result = rota_group_wait(&group);
 
 	own->elapsed_ns = host_now_ns() - start_ns;

@@ -83,7 +83,7 @@ static int run_own(void *arg)
 	const uint64_t left = arm_and_leave(&dice, work->ops);
 
 	*own->sample = micro_per_op(start_ns, host_now_ns(), work->ops, left);
-	rota_group_cancel(&crowd, (struct rota_cause){ 0 });
+	rota_group_cancel(&crowd, (struct rota_cancellation){ 0 });
 	rota_group_wait(&crowd);
 	return error;
 }
