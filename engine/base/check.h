@@ -32,8 +32,10 @@ void ri_abort_hook_set(ri_abort_hook *hook, void *context);
 	} while (0)
 
 #ifdef NDEBUG
-#define ri_assert(condition, ...) \
-	do {                      \
+#define ri_assert(condition, ...)                            \
+	do {                                                 \
+		if (0) /* compiled, so that it stays true */ \
+			ri_check(condition, __VA_ARGS__);    \
 	} while (0)
 #else
 #define ri_assert(condition, ...) ri_check(condition, __VA_ARGS__)

@@ -79,8 +79,7 @@ static bool hand_on(struct ri_loop *loop, unsigned class,
 	if (!to->sp && to->stack_class == class) {
 		ri_fiber_mount(to, stack);
 		/* A task may end with another rounding mode than it had. */
-		if (ri_switch_control() != loop->control)
-			ri_switch_control_load(&loop->control);
+		ri_switch_control_restore(&loop->control);
 		return true;
 	}
 	ri_stacks_give(&loop->stacks, class, stack);

@@ -32,8 +32,8 @@ void ri_switch_start(void **save, void *top, void (*entry)(void *),
  * flags of exceptions that were raised. */
 uint64_t ri_switch_control(void);
 
-/* Loads them. */
-void ri_switch_control_load(const uint64_t *control);
+/* Puts them back if they were changed. */
+void ri_switch_control_restore(const uint64_t *control);
 
 /* The stack pointer: what is below it on this stack is dead. Unlike the frame
  * address it does not make the function keep a frame. */

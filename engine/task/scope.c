@@ -30,8 +30,8 @@ static void set_code(struct rota_scope *scope, int code)
 	scope->was_late |= code == -ETIME;
 }
 
-static inline bool is_around(const struct rota_scope *scope,
-			     const struct rota_scope *inside)
+static bool is_around(const struct rota_scope *scope,
+		      const struct rota_scope *inside)
 {
 	while (inside && inside != scope)
 		inside = inside->parent;
