@@ -46,10 +46,13 @@ int rota_read(int fd, void *buffer, size_t bytes)
 int rota_write(int fd, const void *buffer, size_t bytes)
 	__attribute__((warn_unused_result));
 
-/* pread(2), pwrite(2): at an offset, the position stays. A negative offset is
- * -EINVAL. */
+/* pread(2): as rota_read, but at an offset, and the position stays. A negative
+ * offset is -EINVAL. */
 int rota_pread(int fd, void *buffer, size_t bytes, int64_t offset)
 	__attribute__((warn_unused_result));
+
+/* pwrite(2): as rota_write, but at an offset, and the position stays. A
+ * negative offset is -EINVAL. */
 int rota_pwrite(int fd, const void *buffer, size_t bytes, int64_t offset)
 	__attribute__((warn_unused_result));
 
