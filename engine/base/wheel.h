@@ -20,8 +20,8 @@
  * Adding and removing are O(1) and allocate nothing: the node lives with who
  * waits. When time enters a slot, its timers move to lower levels, each at
  * most ten times in its life, and most are removed long before. A heap with
- * 20,000 pending took 58 ns for an insertion and a deletion, this takes 6 to
- * 10; no timer is ever rounded.
+ * 20,000 pending took 58 ns for an insertion and a deletion; a whole
+ * deadline, begun and ended, takes 12 with this. No timer is ever rounded.
  *
  * One thread, no locks. The caller brings the time.
  */

@@ -14,7 +14,8 @@
  * fall out of the caches before it is sent.
  *
  * A fiber that ends hands its warm stack to the next one if that has not
- * started and wants one of the same size: 9 to 10 ns a task instead of 25.
+ * started and wants one of the same size: a thousand short tasks, one after the
+ * other, run on one stack without a switch.
  *
  * Everything here is called on the loop's thread.
  */
