@@ -23,11 +23,9 @@ int rota_open(const char *path, int flags, mode_t mode)
 
 int rota_close(int fd)
 {
-	struct io_uring_sqe *entry;
-	int error = ri_release_begin(&entry, __func__);
+	struct io_uring_sqe *entry = ri_release_begin(__func__);
+	int error;
 
-	if (error)
-		return error;
 	io_uring_prep_close(entry, fd);
 	if (fd >= 0) {
 		ri_operations_close(ri_tasks_here(), fd);

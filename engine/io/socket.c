@@ -109,11 +109,8 @@ int rota_send_all(int fd, const void *buffer, size_t bytes, size_t *done)
 
 int rota_shutdown(int fd, int how)
 {
-	struct io_uring_sqe *entry;
-	const int error = ri_release_begin(&entry, __func__);
+	struct io_uring_sqe *entry = ri_release_begin(__func__);
 
-	if (error)
-		return error;
 	io_uring_prep_shutdown(entry, fd, how);
 	return ri_release_await(entry, __func__, fd);
 }

@@ -65,7 +65,6 @@ struct ri_loop {
 	const struct ri_loop_hooks *hooks;
 	const struct ri_kernel *kernel;
 	uint64_t control;         /* control words that fibers start with */
-	uint64_t turns;           /* turns made, for counters */
 	struct ri_stack *vacated; /* left by a fiber that ended, to give back */
 	unsigned vacated_class;   /* its class */
 	struct ri_fiber thread;   /* the thread's own context */

@@ -11,7 +11,7 @@ void rota_deadline_begin_at(struct rota_deadline *deadline, int64_t deadline_ns,
 	struct ri_tasks *tasks = ri_tasks_here();
 
 	ri_task_check_scope(self);
-	ri_scope_open(tasks, &deadline->scope, RI_SCOPE_DEADLINE, self, site);
+	ri_scope_open(&deadline->scope, RI_SCOPE_DEADLINE, self, site);
 	ri_scope_arm(tasks, &deadline->scope, deadline_ns);
 }
 

@@ -38,7 +38,7 @@ void rota_group_open_at(struct rota_group *group,
 		ri_abort(site->file, site->line,
 			 "stack_bytes is %zu, the most is %zu",
 			 options->stack_bytes, RI_STACK_BYTES_MAX);
-	ri_scope_open(tasks, &group->scope, RI_SCOPE_GROUP, self, site);
+	ri_scope_open(&group->scope, RI_SCOPE_GROUP, self, site);
 	ri_list_init(&group->members);
 	ri_list_init(&group->waiters);
 	group->name = options->name;
@@ -101,8 +101,8 @@ static void slot_release(struct ri_tasks *tasks, struct rota_group *group)
 	}
 }
 
-/* Waits until a slot is handed over. Apart, so that its frame costs a spawn that
- * finds a slot nothing. */
+/* Waits until a slot is handed over. Apart, so that its frame costs nothing
+ * where a slot is free. */
 static __attribute__((noinline)) int slot_wait(struct ri_tasks *tasks,
 					       struct rota_task *self,
 					       struct rota_group *group)

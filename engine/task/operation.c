@@ -112,12 +112,14 @@ int ri_verb_await(struct io_uring_sqe *entry, const char *verb, int fd)
 	return await(entry, verb, fd, 0);
 }
 
-int ri_release_begin(struct io_uring_sqe **entry, const char *verb)
+struct io_uring_sqe *ri_release_begin(const char *verb)
 {
+	struct io_uring_sqe *entry;
+
 	ri_task_check_scope(ri_task_self(verb));
-	while (!(*entry = ri_ring_entry(&ri_tasks_here()->loop.ring)))
+	while (!(entry = ri_ring_entry(&ri_tasks_here()->loop.ring)))
 		ri_task_rest(verb, REST_NS);
-	return 0;
+	return entry;
 }
 
 int ri_release_await(struct io_uring_sqe *entry, const char *verb, int fd)

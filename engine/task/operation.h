@@ -64,8 +64,8 @@ ri_verb_begin(struct io_uring_sqe **entry, const char *verb, size_t bytes)
 int ri_verb_await(struct io_uring_sqe *entry, const char *verb, int fd);
 
 /* The same for a verb that releases something: it is not refused in a
- * cancelled task, and not cancelled. */
-int ri_release_begin(struct io_uring_sqe **entry, const char *verb);
+ * cancelled task, and not cancelled. Waits until the kernel takes an entry. */
+struct io_uring_sqe *ri_release_begin(const char *verb);
 int ri_release_await(struct io_uring_sqe *entry, const char *verb, int fd);
 
 /* Asks for the task's operation, which is in flight, to be cancelled. */

@@ -38,13 +38,11 @@ static bool is_around(const struct rota_scope *scope,
 	return inside != NULL;
 }
 
-void ri_scope_open(struct ri_tasks *tasks, struct rota_scope *scope,
-		   enum ri_scope_kind kind, struct rota_task *owner,
-		   const struct rota_site *site)
+void ri_scope_open(struct rota_scope *scope, enum ri_scope_kind kind,
+		   struct rota_task *owner, const struct rota_site *site)
 {
 	struct rota_scope *parent = owner ? owner->scope : NULL;
 
-	(void)tasks;
 	if (scope == parent)
 		ri_abort(site->file, site->line, "the %s is open already",
 			 site->function);

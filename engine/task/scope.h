@@ -31,9 +31,8 @@ static inline bool ri_scope_had_code(const struct rota_scope *scope, int code)
 }
 
 /* Makes `scope` the innermost one of `owner`; NULL: of nobody (the root). */
-void ri_scope_open(struct ri_tasks *tasks, struct rota_scope *scope,
-		   enum ri_scope_kind kind, struct rota_task *owner,
-		   const struct rota_site *site);
+void ri_scope_open(struct rota_scope *scope, enum ri_scope_kind kind,
+		   struct rota_task *owner, const struct rota_site *site);
 
 /* Arms the scope's deadline, or cancels it at once if that is past. */
 void ri_scope_arm(struct ri_tasks *tasks, struct rota_scope *scope,

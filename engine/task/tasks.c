@@ -259,7 +259,7 @@ int ri_tasks_run(struct ri_tasks *tasks, rota_task_fn *fn, void *arg)
 	const struct first first = { fn, arg, &result };
 	int error;
 
-	ri_scope_open(tasks, &root->scope, RI_SCOPE_GROUP, NULL, &site);
+	ri_scope_open(&root->scope, RI_SCOPE_GROUP, NULL, &site);
 	ri_list_init(&root->members);
 	ri_list_init(&root->waiters);
 	root->name = NULL;

@@ -35,7 +35,8 @@ struct rota_deadline {
 /* Begins a deadline. Of several that are nested, the earliest one counts; a
  * point in time that is past (0 and negative ones too) ends everything at
  * once, ROTA_NEVER never does. What is past is told by the clock as the engine
- * read it last: in rota_now_ns, or when it last looked for completions. Costs no system call and no memory.
+ * read it last: in rota_now_ns, or when it last looked for completions. Costs
+ * no system call and no memory.
  *
  * Cannot fail, never suspends, tasks only. The function that calls it calls
  * rota_deadline_end too: one that returns without it aborts the program,

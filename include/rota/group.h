@@ -64,7 +64,6 @@ struct rota_group {
 	uint8_t mode;             /* enum rota_group_mode */
 	uint8_t stack_class;      /* size of the members' stacks */
 	uint8_t joining;          /* the owner is in rota_group_wait */
-	uint8_t spare;            /* none */
 };
 
 /* Opens a group: options may be NULL. The function that opens it waits for it:

@@ -29,12 +29,11 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "bare_ring.h"
 #include "serve_bare.h"
 
-#define SUBMIT_ENTRIES 256
-#define COMPLETE_ENTRIES 8192
 /* Taken in a turn: none asks for more than two entries, so all find room. */
-#define COMPLETIONS_MAX (SUBMIT_ENTRIES / 2)
+#define COMPLETIONS_MAX (BARE_RING_ENTRIES / 2)
 
 #define SLAB_SLOTS 64
 #define CACHE_LINE 64
@@ -269,25 +268,6 @@ static int run(struct server *server)
 	return 0;
 }
 
-static int open_ring(struct io_uring *ring)
-{
-	struct io_uring_params params = {
-		.flags = IORING_SETUP_SINGLE_ISSUER |
-			 IORING_SETUP_DEFER_TASKRUN |
-			 IORING_SETUP_TASKRUN_FLAG | IORING_SETUP_SUBMIT_ALL |
-			 IORING_SETUP_CQSIZE | IORING_SETUP_CLAMP,
-		.cq_entries = COMPLETE_ENTRIES,
-	};
-	int result = io_uring_queue_init_params(SUBMIT_ENTRIES, ring, &params);
-
-	if (result < 0)
-		return result;
-	result = io_uring_register_ring_fd(ring);
-	if (result < 0)
-		io_uring_queue_exit(ring);
-	return result < 0 ? result : 0;
-}
-
 /* After an error operations may be in flight: then their memory stays. */
 static void release(struct server *server)
 {
@@ -308,7 +288,7 @@ int serve_uring(const struct serve_options *options)
 		.stride = sizeof(struct connection) +
 			  ((options->buffer_bytes + line - 1) & ~(line - 1)),
 	};
-	int result = open_ring(&server.ring);
+	int result = bare_ring_open(&server.ring);
 
 	if (result < 0)
 		return result;
