@@ -1,35 +1,66 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Groups: accept, limit, cancel, join.
- *
- * The slots of a group are counted by `live`. A member that ends hands its
- * slot to the first one that waits, so nobody overtakes. Who was handed a slot
- * and finds the group cancelled hands it on.
+ * Groups: accept, judge, cancel, drain, join.
  *
  * A cancelled group is swept in slices: its list of members is turned round
  * once, each that is parked right in the group's scope is interrupted. Members
  * may end meanwhile, but none can come, so those not yet told are always ahead
  * of those that were.
+ *
+ * Who ends with a result >= 0 in a group that is not odd only gives its slot
+ * back. Odd are groups in which a result may win, or with members that have no
+ * slot.
  */
 #include "rota/group.h"
 
+#include "task/group.h"
 #include "task/park.h"
-#include "task/scope.h"
+#include "task/slot.h"
 
 #include <errno.h>
 
 static_assert(sizeof(struct rota_group) <= 256, "four cache lines");
+
+#define ODD INT32_MIN
+
+void ri_group_init(struct rota_group *group,
+		   const struct rota_group_options *options,
+		   struct rota_task *owner, const struct rota_site *site)
+{
+	ri_scope_open(&group->scope, RI_SCOPE_GROUP, owner, site);
+	ri_list_init(&group->members);
+	ri_list_init(&group->waiters);
+	ri_list_init(&group->beneath);
+	group->name = options->name;
+	group->failures = options->failures;
+	group->discard = options->discard;
+	group->limit = options->limit ? options->limit : UINT32_MAX;
+	group->live = 0;
+	group->background = 0;
+	group->swept = 0;
+	group->held = 0;
+	group->deep = 0;
+	group->odd = options->mode == ROTA_GROUP_FIRST_SUCCESS ? ODD : 0;
+	group->first_error = 0;
+	group->result = 0;
+	group->mode = (uint8_t)options->mode;
+	group->joining = false;
+	group->ending = false;
+	group->won = false;
+	group->tried = false;
+	if (group->failures)
+		group->failures->count = 0;
+}
 
 void rota_group_open_at(struct rota_group *group,
 			const struct rota_group_options *options,
 			const struct rota_site *site)
 {
 	static const struct rota_group_options defaults;
-	struct rota_task *self = ri_task_self("rota_group_open");
+	struct rota_task *self = ri_scope_opener("rota_group_open");
 	struct ri_tasks *tasks = ri_tasks_here();
 	int stack_class = tasks->stack_class;
 
-	ri_task_check_scope(self);
 	if (!options)
 		options = &defaults;
 	if (options->stack_bytes)
@@ -38,152 +69,174 @@ void rota_group_open_at(struct rota_group *group,
 		ri_abort(site->file, site->line,
 			 "stack_bytes is %zu, the most is %zu",
 			 options->stack_bytes, RI_STACK_BYTES_MAX);
-	ri_scope_open(&group->scope, RI_SCOPE_GROUP, self, site);
-	ri_list_init(&group->members);
-	ri_list_init(&group->waiters);
-	group->name = options->name;
-	group->limit = options->limit ? options->limit : UINT32_MAX;
-	group->live = 0;
-	group->swept = 0;
-	group->held = 0;
-	group->first_error = 0;
-	group->mode = (uint8_t)options->mode;
+	ri_group_init(group, options, self, site);
 	group->stack_class = (uint8_t)stack_class;
-	group->joining = false;
 	if (options->deadline_ns)
 		ri_scope_arm(tasks, &group->scope, options->deadline_ns);
 }
 
-/* The wait for a slot, in the frame of who spawns. */
-struct slot_wait {
-	struct ri_wait wait;
-	struct rota_link link;    /* among the group's waiters */
-	struct rota_task *task;   /* who waits */
-	struct rota_group *group; /* for a slot of this */
-	bool member;              /* it has a slot of the group already */
-};
-
-/* Ends the wait of one that is off the list. It holds nobody up from here on,
- * not only when it runs. */
-static void slot_leave(struct ri_tasks *tasks, struct rota_link *link,
-		       int result)
+/* Aborts: the group is used after rota_group_wait, or was never opened. */
+static __attribute__((cold, noreturn)) void
+not_open(const struct rota_group *group, const struct rota_site *site)
 {
-	struct slot_wait *slot = ri_container(link, struct slot_wait, link);
+	const struct rota_site *opened = group->scope.site;
 
-	slot->group->held -= slot->member;
-	ri_wake(tasks, slot->task, result);
+	if (group->scope.state == RI_SCOPE_CLOSED)
+		ri_abort(site->file, site->line,
+			 "%s: the group is not open, it was waited for already "
+			 "(opened at %s:%d)",
+			 site->function, opened->file, opened->line);
+	ri_abort(site->file, site->line, "%s: the group is not open",
+		 site->function);
 }
 
-static void slot_interrupt(struct ri_tasks *tasks, struct rota_task *task)
+/* For functions, whose callers' lines are not known. */
+void ri_group_check_open(const struct rota_group *group, const char *function)
 {
-	struct slot_wait *slot =
-		ri_container(task->wait, struct slot_wait, wait);
-	const int code = task->scope->code ? task->scope->code
-					   : slot->group->scope.code;
+	const struct rota_site site = { __FILE__, function, __LINE__, 0 };
 
-	ri_list_remove(&slot->link);
-	slot_leave(tasks, &slot->link, code);
+	if (__builtin_expect(group->scope.state != RI_SCOPE_OPEN, 0))
+		not_open(group, &site);
 }
 
-/* A slot became free: it goes to the first who waits, or back. */
-static void slot_release(struct ri_tasks *tasks, struct rota_group *group)
+/* Why nobody is accepted: the caller's code first. */
+static int refusal(const struct rota_task *self, const struct rota_group *group)
 {
-	struct rota_link *link = ri_list_take(&group->waiters);
-
-	if (link) {
-		slot_leave(tasks, link, 0);
-		return;
-	}
-	ri_assert(group->live > 0, "group %p is empty", (void *)group);
-	if (--group->live == 0 && group->joining) {
-		group->joining = false;
-		ri_wake(tasks, group->scope.owner, 0);
-	}
+	return self->scope->code ? self->scope->code : group->scope.code;
 }
 
-/* Waits until a slot is handed over. Apart, so that its frame costs nothing
- * where a slot is free. */
-static __attribute__((noinline)) int slot_wait(struct ri_tasks *tasks,
-					       struct rota_task *self,
-					       struct rota_group *group)
-{
-	struct slot_wait slot = {
-		.wait = { .what = "rota_go", .interrupt = slot_interrupt },
-		.task = self,
-		.group = group,
-		.member = self->group == group,
-	};
-	int code;
-
-	/* The last member that does not wait would wait for itself. */
-	if (slot.member && group->held + 1 == group->live)
-		return -EDEADLK;
-	group->held += slot.member;
-	ri_list_append(&group->waiters, &slot.link);
-	code = ri_park(tasks, self, &slot.wait);
-	if (code)
-		return code;
-	/* Cancelled after the slot was handed over: nobody is accepted now. */
-	code = self->scope->code ? self->scope->code : group->scope.code;
-	if (code)
-		slot_release(tasks, group);
-	return code;
-}
-
-int rota_group_spawn(struct rota_group *group, rota_task_fn *fn,
-		     const void *value, const struct rota_site *site)
+static inline __attribute__((always_inline)) int
+spawn(struct rota_group *group, rota_task_fn *fn, const void *value,
+      const struct rota_site *site, bool may_wait)
 {
 	struct rota_task *self = ri_task_self("rota_go");
 	struct ri_tasks *tasks = ri_tasks_here();
 	int error;
 
 	ri_task_check_scope(self);
-	error = self->scope->code | group->scope.code;
-	if (__builtin_expect(!group->scope.site, 0))
-		ri_abort(site->file, site->line, "the group is not open");
-	if (__builtin_expect(error != 0, 0))
-		return self->scope->code ? self->scope->code
-					 : group->scope.code;
+	if (__builtin_expect(group->scope.state != RI_SCOPE_OPEN, 0))
+		not_open(group, site);
+	if (__builtin_expect((self->scope->code | group->scope.code) != 0, 0))
+		return refusal(self, group);
 	if (group->live < group->limit)
 		group->live++;
-	else if ((error = slot_wait(tasks, self, group)))
+	else if (!may_wait)
+		return group->limit ? -EAGAIN : -ESHUTDOWN;
+	else if ((error = ri_slot_wait(tasks, self, group)))
 		return error;
-	error = ri_task_accept(tasks, group, fn, value, site);
+	error = ri_task_accept(tasks, group, fn, value, site, self->inherited);
 	if (error)
-		slot_release(tasks, group);
+		ri_slot_release(tasks, group);
 	return error;
 }
 
-static bool has_failed(const struct rota_group *group, int result)
+int rota_group_spawn(struct rota_group *group, rota_task_fn *fn,
+		     const void *value, const struct rota_site *site)
 {
-	if (result >= 0)
-		return false;
-	return !ri_scope_had_code(&group->scope, result);
+	return spawn(group, fn, value, site, true);
 }
 
-void ri_group_leave(struct ri_tasks *tasks, struct rota_task *task, int result)
+int rota_group_try_spawn(struct rota_group *group, rota_task_fn *fn,
+			 const void *value, const struct rota_site *site)
+{
+	return spawn(group, fn, value, site, false);
+}
+
+int rota_group_spawn_background(struct rota_group *group, rota_task_fn *fn,
+				const void *value, const struct rota_site *site)
+{
+	struct rota_task *self = ri_task_self("rota_go_background");
+	struct rota_task *task;
+	int error;
+
+	ri_task_check_scope(self);
+	if (group->scope.state != RI_SCOPE_OPEN)
+		not_open(group, site);
+	error = refusal(self, group);
+	if (!error && !group->limit)
+		error = -ESHUTDOWN;
+	if (!error)
+		error = ri_task_accept(ri_tasks_here(), group, fn, value, site,
+				       self->inherited);
+	if (error)
+		return error;
+	task = ri_container(group->members.prev, struct rota_task, member);
+	task->fiber.flags |= RI_TASK_BACKGROUND;
+	group->background++;
+	group->odd = ODD;
+	return 0;
+}
+
+/* Notes a member's failure. */
+static void fail(struct ri_tasks *tasks, const struct rota_task *task,
+		 int error)
+{
+	struct rota_group *group = task->group;
+	struct rota_failures *failures = group->failures;
+
+	if (failures) {
+		if (failures->count < failures->max)
+			failures->list[failures->count] =
+				(struct rota_failure){ error, task->site };
+		failures->count++;
+	}
+	if (!group->first_error)
+		group->first_error = error;
+	if (group->mode == ROTA_GROUP_FIRST_ERROR)
+		ri_scope_cancel(tasks, &group->scope, -ECANCELED,
+				(struct rota_cancellation){ error, NULL });
+}
+
+/* The first success is the group's result, the others are thrown away. */
+static void succeed(struct ri_tasks *tasks, struct rota_task *task, int result)
 {
 	struct rota_group *group = task->group;
 
-	ri_list_remove(&task->member);
-	if (__builtin_expect(has_failed(group, result), 0)) {
-		if (!group->first_error)
-			group->first_error = result;
-		if (group->mode == ROTA_GROUP_FIRST_ERROR)
-			ri_scope_cancel(tasks, &group->scope, -ECANCELED,
-					(struct rota_cancellation){ result,
-								    NULL });
+	if (!group->won) {
+		group->won = true;
+		group->result = result;
+		ri_scope_cancel(tasks, &group->scope, -ECANCELED,
+				(struct rota_cancellation){
+					-ECANCELED, "a member succeeded" });
+	} else if (group->discard) {
+		group->discard(result, task->value);
+		if (task->scope != &group->scope)
+			ri_scope_left_open(task, "has ended");
 	}
-	slot_release(tasks, group);
+}
+
+bool ri_group_judge(struct ri_tasks *tasks, struct rota_task *task, int result)
+{
+	struct rota_group *group = task->group;
+	const bool background = task->fiber.flags & RI_TASK_BACKGROUND;
+
+	group->tried |= !background;
+	if (result >= 0 && !background &&
+	    group->mode == ROTA_GROUP_FIRST_SUCCESS)
+		succeed(tasks, task, result);
+	else if (result < 0 &&
+		 !(group->scope.codes & ri_scope_code_bit(result)))
+		fail(tasks, task, result);
+	return !background;
+}
+
+void ri_group_left(struct ri_tasks *tasks, struct rota_group *group)
+{
+	group->background--;
+	if (!group->live && !group->background && group->joining)
+		ri_group_emptied(tasks, group);
+}
+
+void ri_group_emptied(struct ri_tasks *tasks, struct rota_group *group)
+{
+	group->joining = false;
+	ri_wake(tasks, group->scope.owner, 0);
 }
 
 void ri_group_cancelled(struct ri_tasks *tasks, struct rota_group *group)
 {
-	struct rota_link *link;
-
-	while ((link = ri_list_take(&group->waiters)))
-		slot_leave(tasks, link, group->scope.code);
-	group->swept = group->live;
+	ri_slots_refuse(tasks, group, group->scope.code);
+	group->swept = group->live + group->background;
 	if (group->swept)
 		ri_list_append(&tasks->sweeps, &group->scope.sweep);
 }
@@ -220,43 +273,72 @@ void ri_group_sweep(struct ri_tasks *tasks)
 
 void rota_group_cancel(struct rota_group *group, struct rota_cancellation cause)
 {
-	ri_task_check_scope(ri_task_self("rota_group_cancel"));
-	ri_check(group->scope.site != NULL, "the group is not open");
+	struct ri_tasks *tasks = ri_tasks_caller(__func__);
+
+	ri_group_check_open(group, __func__);
 	ri_check(cause.error <= 0, "the cause is %d, and errors are negative",
 		 cause.error);
 	if (!cause.error)
 		cause.error = -ECANCELED;
-	ri_scope_cancel(ri_tasks_here(), &group->scope, -ECANCELED, cause);
+	ri_scope_cancel(tasks, &group->scope, -ECANCELED, cause);
 }
 
+/* What wait returns. Background members that were ended because all others
+ * had are no cancel. */
 static int outcome(const struct rota_group *group)
 {
+	const bool race = group->mode == ROTA_GROUP_FIRST_SUCCESS;
+
+	if (group->won)
+		return group->result;
 	if (group->first_error)
 		return group->first_error;
-	if (group->scope.expired)
+	if (group->scope.marks & RI_MARK_EXPIRED)
 		return -ETIME;
-	return group->scope.code ? group->scope.cause.error : 0;
+	if (group->scope.code && !group->ending)
+		return group->scope.cause.error;
+	return race && !group->tried ? -ECHILD : 0;
+}
+
+/* All but the background members have ended. */
+static void end_background(struct ri_tasks *tasks, struct rota_group *group)
+{
+	if (group->scope.code)
+		return;
+	group->ending = true;
+	ri_scope_cancel(tasks, &group->scope, -ECANCELED,
+			(struct rota_cancellation){
+				-ECANCELED, "the other members have ended" });
+}
+
+/* Before the owner goes on, another task may spawn one more. */
+static void join(struct ri_tasks *tasks, struct rota_task *self,
+		 struct rota_group *group)
+{
+	struct ri_wait wait = { .what = "rota_group_wait" };
+
+	while (group->live || group->background) {
+		if (!group->live)
+			end_background(tasks, group);
+		ri_slots_join(tasks, group);
+		ri_park(tasks, self, &wait);
+	}
 }
 
 int rota_group_wait(struct rota_group *group)
 {
-	struct rota_task *self = ri_task_self("rota_group_wait");
+	struct rota_task *self = ri_task_self(__func__);
 	struct ri_tasks *tasks = ri_tasks_here();
-	struct ri_wait wait = { .what = "rota_group_wait" };
 	int result;
 
-	ri_check(group->scope.site != NULL, "the group is not open");
+	ri_group_check_open(group, __func__);
 	ri_check(group->scope.owner == self,
 		 "group opened at %s:%d is waited for by another task, %s",
 		 group->scope.site->file, group->scope.site->line,
 		 ri_task_name(self));
 	if (self->scope != &group->scope)
 		ri_scope_left_open(self, "waits for a group around it");
-	/* Before the owner goes on, another task may spawn one more. */
-	while (group->live) {
-		group->joining = true;
-		ri_park(tasks, self, &wait);
-	}
+	join(tasks, self, group);
 	ri_assert(!group->held && ri_list_empty(&group->waiters),
 		  "tasks wait for a slot of a group that ended");
 	result = outcome(group);

@@ -81,7 +81,7 @@ static int decode_interrupted(const struct rota_task *self)
 		return result;
 	if (self->scope->code)
 		return self->scope->code;
-	return self->fiber.flags & RI_TASK_CLOSED ? -EBADF : result;
+	return ri_operation_closed(self) ? -EBADF : result;
 }
 
 static inline __attribute__((always_inline)) int
@@ -102,6 +102,8 @@ await(struct io_uring_sqe *entry, const char *verb, int fd, unsigned flags)
 		ri_chain_push(bucket_of(tasks, fd), &self->sharing);
 	tasks->loop.in_flight++;
 	ri_park(tasks, self, &wait);
+	if (fd >= 0)
+		ri_chain_remove(&self->sharing);
 	if (__builtin_expect(self->fiber.flags & RI_TASK_INTERRUPTED, 0))
 		return decode_interrupted(self);
 	return self->result;
@@ -135,9 +137,11 @@ void ri_operations_close(struct ri_tasks *tasks, int fd)
 		struct rota_task *task =
 			ri_container(link, struct rota_task, sharing);
 
-		if (task->fd != fd || task->fiber.flags & RI_TASK_RELEASE)
+		if (task->fd != fd ||
+		    (task->fiber.flags & RI_TASK_CLOSED) == RI_TASK_RELEASE)
 			continue;
-		ri_operation_interrupt(tasks, task);
+		if (task->fiber.flags & RI_TASK_IN_FLIGHT)
+			ri_operation_interrupt(tasks, task);
 		task->fiber.flags |= RI_TASK_CLOSED;
 	}
 }
@@ -199,8 +203,6 @@ void ri_operation_complete(struct ri_loop *loop, const struct io_uring_cqe *cqe)
 		return;
 	task->fiber.flags &= (uint8_t)~RI_TASK_IN_FLIGHT;
 	loop->in_flight--;
-	if (task->fd >= 0)
-		ri_chain_remove(&task->sharing);
 	if (__builtin_expect(task->fiber.flags & RI_TASK_RETRIED, 0) &&
 	    --tasks->missed == 0)
 		retry_now(tasks);

@@ -41,6 +41,7 @@
 #include "task/park.h"
 
 #include <limits.h>
+#include <stdbool.h>
 
 /* Takes an entry of the ring for a verb with a length. Without 0 the verb
  * returns what this returns: -EINVAL for a length over INT_MAX, the task's
@@ -70,6 +71,14 @@ int ri_release_await(struct io_uring_sqe *entry, const char *verb, int fd);
 
 /* Asks for the task's operation, which is in flight, to be cancelled. */
 void ri_operation_interrupt(struct ri_tasks *tasks, struct rota_task *task);
+
+/* Was the descriptor of the task's last operation closed before the task went
+ * on? Then the number is somebody else's by now: verbs of several operations
+ * ask after each. */
+static inline bool ri_operation_closed(const struct rota_task *task)
+{
+	return (task->fiber.flags & RI_TASK_CLOSED) == RI_TASK_CLOSED;
+}
 
 /* Ends what tasks of this loop wait for on a descriptor, with -EBADF. */
 void ri_operations_close(struct ri_tasks *tasks, int fd);

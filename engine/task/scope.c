@@ -2,23 +2,42 @@
 #include "task/scope.h"
 
 #include "task/operation.h"
+#include "task/park.h"
 
 #include <errno.h>
 
-static const char *kind_name(const struct rota_task *task)
+/* NULL: it is in no scope but its group's. */
+static const struct rota_site *opened_at(const struct rota_task *task)
 {
-	return task->scope_site ? task->scope_site->function : "scope";
+	return task->scope == &task->group->scope ? NULL : task->scope_site;
 }
 
 void ri_scope_left_open(const struct rota_task *task, const char *did)
 {
-	const struct rota_site *site = task->scope_site;
+	const struct rota_site *site = opened_at(task);
 
 	ri_abort(site ? site->file : "?", site ? site->line : 0,
 		 "the %s opened here is still open, but task %s (spawned at "
 		 "%s:%d) %s",
-		 kind_name(task), ri_task_name(task), task->site->file,
-		 task->site->line, did);
+		 site ? site->function : "scope", ri_task_name(task),
+		 task->site->file, task->site->line, did);
+}
+
+void ri_scope_misused(const struct rota_scope *scope, const char *function)
+{
+	const struct rota_task *self = ri_task_self(function);
+	const struct rota_scope *around = self->scope;
+
+	while (around && around != scope)
+		around = around->parent;
+	if (around)
+		ri_scope_left_open(self, "ends one around it");
+	if (scope->state == RI_SCOPE_CLOSED)
+		ri_abort(scope->site->file, scope->site->line,
+			 "the %s opened here has ended already, %s in task %s",
+			 scope->site->function, function, ri_task_name(self));
+	ri_abort(__FILE__, __LINE__, "%s in task %s for what is not open",
+		 function, ri_task_name(self));
 }
 
 /* A scope that is over may get another code later, from one around it: both
@@ -26,43 +45,60 @@ void ri_scope_left_open(const struct rota_task *task, const char *did)
 static void set_code(struct rota_scope *scope, int code)
 {
 	scope->code = code;
-	scope->was_cancelled |= code == -ECANCELED;
-	scope->was_late |= code == -ETIME;
+	scope->codes |= ri_scope_code_bit(code);
 }
 
-static bool is_around(const struct rota_scope *scope,
-		      const struct rota_scope *inside)
+/* Has the task got it open already? Only it can tell: fresh memory may look as
+ * if it were open by somebody else. */
+static void check_not_open(const struct rota_scope *scope,
+			   const struct rota_task *owner,
+			   const struct rota_site *site)
 {
-	while (inside && inside != scope)
-		inside = inside->parent;
-	return inside != NULL;
+	const struct rota_scope *around = owner->scope;
+
+	while (around != scope && around->owner == owner)
+		around = around->parent;
+	if (__builtin_expect(around == scope, 0))
+		ri_abort(site->file, site->line,
+			 "the %s is open already, since %s:%d", site->function,
+			 around->site->file, around->site->line);
+}
+
+/* Takes over what the scope around it has come to. Idle sections, callbacks
+ * and shields have more to do then. */
+static void inherit(struct rota_scope *scope, const struct rota_scope *parent)
+{
+	scope->codes = parent->codes & RI_CODE_SHUTDOWN;
+	if (!parent->code || scope->kind == RI_SCOPE_SHIELD)
+		return;
+	set_code(scope, parent->code);
+	scope->cause = parent->cause;
 }
 
 void ri_scope_open(struct rota_scope *scope, enum ri_scope_kind kind,
 		   struct rota_task *owner, const struct rota_site *site)
 {
-	struct rota_scope *parent = owner ? owner->scope : NULL;
+	struct rota_scope *parent = NULL;
 
-	if (scope == parent)
-		ri_abort(site->file, site->line, "the %s is open already",
-			 site->function);
-	ri_assert(!is_around(scope, parent), "a scope around is opened again");
+	if (owner) {
+		check_not_open(scope, owner, site);
+		parent = owner->scope;
+	}
 	scope->parent = parent;
 	scope->children = NULL;
 	scope->timer.link.next = NULL;
 	scope->sweep.next = NULL;
 	scope->owner = owner;
 	scope->site = site;
-	scope->kind = (uint8_t)kind;
-	scope->expired = false;
-	scope->was_cancelled = false;
-	scope->was_late = false;
-	scope->code = 0;
 	scope->cause = (struct rota_cancellation){ 0, NULL };
-	if (!owner)
+	scope->code = 0;
+	scope->kind = (uint8_t)kind;
+	scope->state = RI_SCOPE_OPEN;
+	scope->codes = 0;
+	scope->marks = 0;
+	if (!parent)
 		return;
-	set_code(scope, parent->code);
-	scope->cause = parent->cause;
+	inherit(scope, parent);
 	ri_chain_push(&parent->children, &scope->sibling);
 	owner->scope = scope;
 	owner->scope_site = site;
@@ -76,7 +112,7 @@ static void fire_deadline(struct rota_timer *timer)
 	/* Cancelled before: then it was not the deadline. */
 	if (scope->code)
 		return;
-	scope->expired = true;
+	scope->marks |= RI_MARK_EXPIRED;
 	ri_scope_cancel(ri_tasks_here(), scope, -ETIME,
 			(struct rota_cancellation){ -ETIME, NULL });
 }
@@ -103,7 +139,7 @@ void ri_scope_close(struct ri_tasks *tasks, struct rota_scope *scope)
 		ri_wheel_remove(&tasks->loop.wheel, &scope->timer);
 	if (ri_list_linked(&scope->sweep))
 		ri_list_remove(&scope->sweep);
-	scope->site = NULL;
+	scope->state = RI_SCOPE_CLOSED;
 	if (!owner)
 		return;
 	ri_chain_remove(&scope->sibling);
@@ -127,6 +163,8 @@ static void tell(struct ri_tasks *tasks, struct rota_scope *scope)
 	if (scope->kind == RI_SCOPE_GROUP)
 		ri_group_cancelled(tasks, ri_container(scope, struct rota_group,
 						       scope));
+	else if (scope->kind == RI_SCOPE_CALLBACK)
+		ri_list_append(&tasks->callbacks, &scope->sweep);
 }
 
 static struct rota_scope *sibling_of(struct rota_chain *link)
@@ -134,16 +172,34 @@ static struct rota_scope *sibling_of(struct rota_chain *link)
 	return ri_container(link, struct rota_scope, sibling);
 }
 
-/* The next scope inside `top`, parents before children; NULL at the end. No
- * recursion: they nest as deep as a program likes. */
-static struct rota_scope *next_inside(struct rota_scope *top,
+/* The same as below, but not into the scope. */
+static struct rota_scope *next_beside(struct rota_scope *top,
 				      struct rota_scope *scope)
 {
-	if (scope->children)
-		return sibling_of(scope->children);
 	while (scope != top && !scope->sibling.next)
 		scope = scope->parent;
 	return scope == top ? NULL : sibling_of(scope->sibling.next);
+}
+
+struct rota_scope *ri_scope_next_inside(struct rota_scope *top,
+					struct rota_scope *scope)
+{
+	if (scope->children)
+		return sibling_of(scope->children);
+	return next_beside(top, scope);
+}
+
+/* The outermost one that is over decides the code. */
+static void end(struct ri_tasks *tasks, struct rota_scope *scope, int code,
+		const struct rota_cancellation *cause)
+{
+	const bool first = !scope->code;
+
+	set_code(scope, code);
+	if (!first)
+		return;
+	scope->cause = *cause;
+	tell(tasks, scope);
 }
 
 void ri_scope_cancel(struct ri_tasks *tasks, struct rota_scope *scope, int code,
@@ -155,14 +211,25 @@ void ri_scope_cancel(struct ri_tasks *tasks, struct rota_scope *scope, int code,
 	if (scope->code)
 		return;
 	do {
-		const bool first = !inside->code;
-
-		/* The outermost one that is over decides the code. */
-		set_code(inside, code);
-		if (first) {
-			inside->cause = cause;
-			tell(tasks, inside);
+		if (inside->kind == RI_SCOPE_SHIELD && inside != scope) {
+			ri_shield_outlived(tasks, inside);
+			inside = next_beside(scope, inside);
+		} else {
+			end(tasks, inside, code, &cause);
+			inside = ri_scope_next_inside(scope, inside);
 		}
-		inside = next_inside(scope, inside);
+	} while (inside);
+}
+
+void ri_scope_drain(struct ri_tasks *tasks, struct rota_scope *scope)
+{
+	const struct rota_cancellation cause = { -ESHUTDOWN, NULL };
+	struct rota_scope *inside = scope;
+
+	do {
+		inside->codes |= RI_CODE_SHUTDOWN;
+		if (inside->kind == RI_SCOPE_IDLE)
+			ri_scope_cancel(tasks, inside, -ESHUTDOWN, cause);
+		inside = ri_scope_next_inside(scope, inside);
 	} while (inside);
 }

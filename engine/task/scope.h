@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Scopes: the one structure inside groups, deadlines and (later) shields.
+ * Scopes: the one structure inside groups, deadlines, shields, idle sections
+ * and callbacks.
  *
  *	task -> innermost scope -> parent -> ... -> scope of its group -> ...
  *
@@ -10,24 +11,57 @@
  *
  * Cancelling marks the scope and everything inside it, and interrupts owners
  * that are parked there. Members of groups are told by the sweep, in slices.
+ * The walk stops at shields: each begins its grace instead, and is a cancelled
+ * scope of its own when that is over.
+ *
+ * Draining marks everything inside too, shields or not, but cancels idle
+ * sections only.
  */
 #ifndef RI_TASK_SCOPE_H
 #define RI_TASK_SCOPE_H
 
-#include "task/task.h"
+#include "task/park.h"
 
 #include <errno.h>
 
 enum ri_scope_kind {
 	RI_SCOPE_GROUP,
 	RI_SCOPE_DEADLINE,
+	RI_SCOPE_SHIELD,
+	RI_SCOPE_IDLE,
+	RI_SCOPE_CALLBACK,
 };
 
-/* Was this the code of the scope, now or before one around it changed it? */
-static inline bool ri_scope_had_code(const struct rota_scope *scope, int code)
+/* Not values that memory is likely to have by itself. */
+enum ri_scope_state {
+	RI_SCOPE_OPEN = 0x5c,
+	RI_SCOPE_CLOSED = 0xc5,
+};
+
+/* Codes that its tasks have seen, those that were replaced too. */
+enum ri_scope_code {
+	RI_CODE_CANCELED = 1, /* -ECANCELED */
+	RI_CODE_TIME = 2,     /* -ETIME */
+	RI_CODE_SHUTDOWN = 4, /* -ESHUTDOWN: a group around it drains */
+};
+
+enum ri_scope_mark {
+	RI_MARK_EXPIRED = 1, /* its own deadline or grace has ended it */
+	RI_MARK_CALLED = 2,  /* its callback was called */
+};
+
+static inline uint8_t ri_scope_code_bit(int code)
 {
-	return (code == -ECANCELED && scope->was_cancelled) ||
-	       (code == -ETIME && scope->was_late);
+	switch (code) {
+	case -ECANCELED:
+		return RI_CODE_CANCELED;
+	case -ETIME:
+		return RI_CODE_TIME;
+	case -ESHUTDOWN:
+		return RI_CODE_SHUTDOWN;
+	default:
+		return 0;
+	}
 }
 
 /* Makes `scope` the innermost one of `owner`; NULL: of nobody (the root). */
@@ -45,11 +79,45 @@ void ri_scope_close(struct ri_tasks *tasks, struct rota_scope *scope);
 void ri_scope_cancel(struct ri_tasks *tasks, struct rota_scope *scope, int code,
 		     struct rota_cancellation cause);
 
+/* Ends idle sections inside, now and in future. */
+void ri_scope_drain(struct ri_tasks *tasks, struct rota_scope *scope);
+
+/* The next scope inside `top`, parents before children; NULL at the end. No
+ * recursion: they nest as deep as a program likes. */
+struct rota_scope *ri_scope_next_inside(struct rota_scope *top,
+					struct rota_scope *scope);
+
 /* Ends the wait of a task early, if it is in one that can be. */
 void ri_task_interrupt(struct ri_tasks *tasks, struct rota_task *task);
 
 /* A cancelled group: its waiters for a slot wake, its members are swept.
  * (group.c) */
 void ri_group_cancelled(struct ri_tasks *tasks, struct rota_group *group);
+
+/* The scope around a shield is over: its grace begins. (shield.c) */
+void ri_shield_outlived(struct ri_tasks *tasks, struct rota_scope *scope);
+
+/* The running task, for a verb that begins a scope. */
+static inline struct rota_task *ri_scope_opener(const char *function)
+{
+	struct rota_task *self = ri_task_self(function);
+
+	ri_task_check_scope(self);
+	return self;
+}
+
+/* Aborts: it is not the innermost scope of the running task. */
+__attribute__((cold, noreturn)) void
+ri_scope_misused(const struct rota_scope *scope, const char *function);
+
+/* For one that ends the innermost scope of the running task. */
+static inline void ri_scope_end(struct rota_scope *scope, const char *function)
+{
+	struct rota_task *self = ri_task_self(function);
+
+	if (__builtin_expect(self->scope != scope, 0))
+		ri_scope_misused(scope, function);
+	ri_scope_close(ri_tasks_here(), scope);
+}
 
 #endif

@@ -14,6 +14,15 @@ void ri_task_missing(const char *function)
 		 function);
 }
 
+struct ri_tasks *ri_tasks_caller(const char *function)
+{
+	if (!ri_loop_here)
+		ri_task_missing(function);
+	if (ri_loop_in_fiber(ri_loop_here))
+		ri_task_check_scope(ri_task_of(ri_loop_here->current));
+	return ri_tasks_here();
+}
+
 const char *ri_task_name(const struct rota_task *task)
 {
 	if (task->fiber.flags & RI_TASK_NAMED)
@@ -51,6 +60,16 @@ void rota_task_set_name(const char *name)
 const char *rota_task_name(void)
 {
 	return ri_task_name(ri_task_self("rota_task_name"));
+}
+
+void rota_task_set_inherited(void *pointer)
+{
+	ri_task_self(__func__)->inherited = pointer;
+}
+
+void *rota_task_inherited(void)
+{
+	return ri_task_self(__func__)->inherited;
 }
 
 int rota_yield(void)

@@ -34,14 +34,16 @@ enum ri_task_flag {
 	RI_TASK_IN_FLIGHT = 2,   /* its operation is the kernel's */
 	RI_TASK_RELEASE = 4,     /* ... and is not to be cancelled */
 	RI_TASK_INTERRUPTED = 8, /* ... a cancel of it was asked for */
-	RI_TASK_CLOSED = 16,     /* ... because its descriptor is closed */
+	RI_TASK_CLOSED = 12,     /* (both) ... its descriptor is closed */
+	RI_TASK_BACKGROUND = 16, /* its group does not wait for it */
 	RI_TASK_QUEUED = 32,     /* the record is among those to cancel */
 	RI_TASK_RETRIED = 64,    /* ... or among those to cancel again */
 	RI_TASK_NAMED = 128,     /* `name` was given */
 };
 
 /* These stay when an operation begins. */
-#define RI_TASK_KEPT (RI_TASK_ALIVE | RI_TASK_NAMED | RI_TASK_LISTED)
+#define RI_TASK_KEPT \
+	(RI_TASK_ALIVE | RI_TASK_BACKGROUND | RI_TASK_NAMED | RI_TASK_LISTED)
 
 /* These stay when a task ends: its record is on a list until that is walked. */
 #define RI_TASK_LISTED (RI_TASK_QUEUED | RI_TASK_RETRIED)
@@ -55,17 +57,21 @@ struct rota_task {
 	int result;           /* of its wait, written by who wakes it */
 	int fd;               /* what its operation is about, or < 0 */
 	/* Second line: what a spawn adds. */
-	struct rota_group *group;           /* whose member it is */
-	struct rota_link member;            /* among the members of its group */
-	rota_task_fn *fn;                   /* what it runs */
-	const struct rota_site *site;       /* where it was spawned */
-	const struct rota_site *scope_site; /* where `scope` was opened: known
-					       also when its frame is gone */
+	struct rota_group *group; /* whose member it is */
+	struct rota_link member;  /* among the members of its group */
+	union {
+		rota_task_fn *fn; /* until it starts: what it runs */
+		const char *name; /* then: given by rota_task_set_name */
+	};
+	const struct rota_site *site; /* where it was spawned */
+	void *inherited;              /* from who spawned it, for its own */
 	alignas(16) unsigned char value[ROTA_VALUE_BYTES]; /* fn's argument */
 	/* Third line, with most of the value. */
 	struct rota_chain sharing;  /* with operations of the same bucket */
 	struct ri_fifo_node cancel; /* its place among those to cancel */
-	const char *name;           /* given by rota_task_set_name */
+	const struct rota_site *scope_site; /* where `scope` was opened, if it
+					       was the task: known also when
+					       its frame is gone */
 };
 
 #if !RI_SANITIZED
@@ -81,19 +87,20 @@ static_assert(sizeof(struct rota_task) == 192, "three cache lines");
 #define RI_DESCRIPTOR_BUCKETS 65536u
 
 struct ri_tasks {
-	struct ri_loop loop;       /* first: the loop is this, seen below */
-	struct rota_task *slab;    /* all records, used or not */
-	struct ri_fifo_node *free; /* pile of records that were used */
-	unsigned made;             /* records of the slab used so far */
-	unsigned max;              /* the bound */
-	uint32_t next_id;          /* the id of the next task */
-	unsigned parked;           /* tasks in a wait, for counters */
-	uint8_t stack_class;       /* the default size of stacks */
-	struct rota_link sweeps;   /* cancelled groups with members to tell */
-	struct ri_fifo cancels;    /* operations whose cancel is to write */
-	struct ri_fifo retries;    /* those whose cancel missed */
-	unsigned missed;           /* how many of those are in flight */
-	struct rota_timer retry;   /* when they are tried again */
+	struct ri_loop loop;        /* first: the loop is this, seen below */
+	struct rota_task *slab;     /* all records, used or not */
+	struct ri_fifo_node *free;  /* pile of records that were used */
+	unsigned made;              /* records of the slab used so far */
+	unsigned max;               /* the bound */
+	uint32_t next_id;           /* the id of the next task */
+	unsigned parked;            /* tasks in a wait, for counters */
+	uint8_t stack_class;        /* the default size of stacks */
+	struct rota_link sweeps;    /* cancelled groups with members to tell */
+	struct rota_link callbacks; /* those whose time has come */
+	struct ri_fifo cancels;     /* operations whose cancel is to write */
+	struct ri_fifo retries;     /* those whose cancel missed */
+	unsigned missed;            /* how many of those are in flight */
+	struct rota_timer retry;    /* when they are tried again */
 	struct rota_chain **descriptors; /* operations, by descriptor */
 	struct rota_link starved;        /* tasks that wait for a descriptor */
 	int64_t starved_told_ns;         /* when that was last told */
@@ -128,6 +135,9 @@ static inline struct rota_task *ri_task_self(const char *function)
 		ri_task_missing(function);
 	return ri_task_of(loop->current);
 }
+
+/* This thread's, for what tasks and callbacks may call. Aborts elsewhere. */
+struct ri_tasks *ri_tasks_caller(const char *function);
 
 /* What it is called in dumps. */
 const char *ri_task_name(const struct rota_task *task);
@@ -165,12 +175,9 @@ size_t ri_task_describe(const struct ri_tasks *tasks,
  * -EAGAIN, -ENOMEM. */
 int ri_task_accept(struct ri_tasks *tasks, struct rota_group *group,
 		   rota_task_fn *fn, const void *value,
-		   const struct rota_site *site);
+		   const struct rota_site *site, void *inherited);
 
-/* A member has ended with this result: it leaves its group. (group.c) */
-void ri_group_leave(struct ri_tasks *tasks, struct rota_task *task, int result);
-
-/* Tells members of cancelled groups, a slice of them. (group.c) */
-void ri_group_sweep(struct ri_tasks *tasks);
+/* Calls callbacks whose scope is over, a slice of them. (callback.c) */
+void ri_callbacks_run(struct ri_tasks *tasks);
 
 #endif

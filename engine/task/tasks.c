@@ -2,9 +2,10 @@
 /*
  * The task floor of one loop: its records, from acceptance to end.
  */
+#include "task/group.h"
 #include "task/operation.h"
 #include "task/park.h"
-#include "task/scope.h"
+#include "task/slot.h"
 #include "task/task.h"
 
 #include <errno.h>
@@ -46,6 +47,31 @@ size_t ri_task_describe(const struct ri_tasks *tasks,
 					   : RI_TASK_LINE_BYTES - 1;
 }
 
+/* The task has ended: its record is free. Its slot is the caller's to give. */
+static inline struct rota_group *retire(struct ri_tasks *tasks,
+					struct rota_task *task)
+{
+	task->fiber.flags &= RI_TASK_LISTED;
+	ri_stacks_unreserve(&tasks->loop.stacks, task->fiber.stack_class);
+	ri_list_remove(&task->member);
+	task->fiber.ready.next = tasks->free;
+	tasks->free = &task->fiber.ready;
+	return task->group;
+}
+
+/* The end of one that failed, or may have won, or has no slot. */
+static __attribute__((noinline)) void
+end_oddly(struct ri_tasks *tasks, struct rota_task *task, int result)
+{
+	const bool has_slot = ri_group_judge(tasks, task, result);
+	struct rota_group *group = retire(tasks, task);
+
+	if (has_slot)
+		ri_slot_release(tasks, group);
+	else
+		ri_group_left(tasks, group);
+}
+
 static void run(struct ri_loop *loop, struct ri_fiber *fiber)
 {
 	struct ri_tasks *tasks = ri_tasks_of(loop);
@@ -56,26 +82,32 @@ static void run(struct ri_loop *loop, struct ri_fiber *fiber)
 	result = task->fn(task->value);
 	if (__builtin_expect(task->scope != &task->group->scope, 0))
 		ri_scope_left_open(task, "has ended");
-	fiber->flags &= RI_TASK_LISTED;
-	ri_stacks_unreserve(&loop->stacks, fiber->stack_class);
-	ri_group_leave(tasks, task, result);
-	fiber->ready.next = tasks->free;
-	tasks->free = &fiber->ready;
+	if (__builtin_expect((result | task->group->odd) >= 0, 1))
+		ri_slot_release(tasks, retire(tasks, task));
+	else
+		end_oddly(tasks, task, result);
+}
+
+/* Nobody has still to be told of a cancel. */
+static bool has_told_all(const struct ri_tasks *tasks)
+{
+	return ri_list_empty(&tasks->sweeps) &&
+	       ri_list_empty(&tasks->callbacks) &&
+	       ri_fifo_empty(&tasks->cancels);
 }
 
 static bool submit(struct ri_loop *loop)
 {
 	struct ri_tasks *tasks = ri_tasks_of(loop);
 
-	if (__builtin_expect(ri_list_empty(&tasks->sweeps) &&
-				     ri_fifo_empty(&tasks->cancels),
-			     1))
-		return false;
-	ri_group_sweep(tasks);
-	/* Each ends an operation: they are harvested together. */
-	loop->expected = ri_operations_cancel(tasks);
-	return !ri_list_empty(&tasks->sweeps) ||
-	       !ri_fifo_empty(&tasks->cancels);
+	if (__builtin_expect(!has_told_all(tasks), 0)) {
+		ri_callbacks_run(tasks);
+		ri_group_sweep(tasks);
+		/* Each ends an operation: they are harvested together. */
+		loop->expected = ri_operations_cancel(tasks);
+		return !has_told_all(tasks);
+	}
+	return false;
 }
 
 /* A new record, or NULL at the bound. */
@@ -105,7 +137,7 @@ static void copy_value(struct rota_task *task, const void *value, size_t bytes)
 
 int ri_task_accept(struct ri_tasks *tasks, struct rota_group *group,
 		   rota_task_fn *fn, const void *value,
-		   const struct rota_site *site)
+		   const struct rota_site *site, void *inherited)
 {
 	struct ri_loop *loop = &tasks->loop;
 	struct rota_task *task;
@@ -130,7 +162,7 @@ int ri_task_accept(struct ri_tasks *tasks, struct rota_group *group,
 	task->group = group;
 	task->fn = fn;
 	task->site = site;
-	task->scope_site = NULL;
+	task->inherited = inherited;
 	copy_value(task, value, site->value_bytes);
 	ri_list_append(&group->members, &task->member);
 	/* From here on a signal handler may describe it. */
@@ -206,6 +238,7 @@ int ri_tasks_init(struct ri_tasks *tasks,
 	tasks->max = options->tasks_max ? options->tasks_max
 					: RI_TASKS_MAX_DEFAULT;
 	ri_list_init(&tasks->sweeps);
+	ri_list_init(&tasks->callbacks);
 	ri_fifo_init(&tasks->cancels);
 	ri_fifo_init(&tasks->retries);
 	ri_list_init(&tasks->starved);
@@ -254,20 +287,18 @@ int ri_tasks_run(struct ri_tasks *tasks, rota_task_fn *fn, void *arg)
 {
 	static const struct rota_site site = { "rota_run", "main", 0,
 					       sizeof(struct first) };
+	static const struct rota_group_options options = {
+		.mode = ROTA_GROUP_KEEP_GOING
+	};
 	struct rota_group *root = &tasks->root;
 	int result = 0;
 	const struct first first = { fn, arg, &result };
 	int error;
 
-	ri_scope_open(&root->scope, RI_SCOPE_GROUP, NULL, &site);
-	ri_list_init(&root->members);
-	ri_list_init(&root->waiters);
-	root->name = NULL;
-	root->limit = UINT32_MAX;
-	root->mode = ROTA_GROUP_KEEP_GOING;
+	ri_group_init(root, &options, NULL, &site);
 	root->stack_class = tasks->stack_class;
 	root->live = 1;
-	error = ri_task_accept(tasks, root, run_first, &first, &site);
+	error = ri_task_accept(tasks, root, run_first, &first, &site, NULL);
 	if (error) {
 		ri_log(&tasks->loop.log,
 		       "no memory for stacks (%s): RLIMIT_AS ('ulimit -v') may "

@@ -12,6 +12,10 @@
  *
  * From open to wait the group is a scope of its owner too: when it is
  * cancelled, the owner's blocking verbs return as well.
+ *
+ *	rota_go             waits for a slot at the limit
+ *	rota_try_go         returns -EAGAIN instead
+ *	rota_go_background  takes no slot, ends with the others
  */
 #ifndef ROTA_GROUP_H
 #define ROTA_GROUP_H
@@ -28,25 +32,46 @@ extern "C" {
 #pragma GCC visibility push(default)
 
 /* What a task runs: gets a pointer to its copy of the value, aligned to 16
- * bytes, which lives as long as the task. Returns >= 0, or -errno: an error of
- * the group, unless it is the code of the group's own cancellation. */
+ * bytes, which lives as long as the task. Returns >= 0, or -errno: a failure,
+ * unless it is a code that the group's own tasks were told (-ECANCELED once it
+ * is cancelled, -ETIME past its deadline, -ESHUTDOWN while it drains). */
 typedef int rota_task_fn(void *value);
 
 /* The largest value that a task is given, in bytes. */
 #define ROTA_VALUE_BYTES 48
 
 enum rota_group_mode {
-	ROTA_GROUP_FIRST_ERROR = 0, /* the first error cancels the group */
-	ROTA_GROUP_KEEP_GOING = 1,  /* errors are kept, nobody is cancelled */
+	ROTA_GROUP_FIRST_ERROR = 0,   /* the first failure cancels the group */
+	ROTA_GROUP_KEEP_GOING = 1,    /* failures are kept, nobody cancelled */
+	ROTA_GROUP_FIRST_SUCCESS = 2, /* the first result >= 0 cancels it */
+};
+
+/* One member that failed. */
+struct rota_failure {
+	int error;                    /* what it returned */
+	const struct rota_site *site; /* where it was spawned */
+};
+
+/* All failures of a group, in order; in memory that outlives it. */
+struct rota_failures {
+	struct rota_failure *list; /* room for `max` */
+	unsigned max;              /* how many are kept: the first ones */
+	unsigned count;            /* how many there were: may be more */
 };
 
 struct rota_group_options {
 	const char *name; /* for dumps; must outlive the group */
 	unsigned limit;   /* members at a time; 0: only the engine's bound */
-	enum rota_group_mode mode; /* what the first error does */
+	enum rota_group_mode mode; /* what ends it */
 	int64_t deadline_ns;       /* a point in time; 0: none */
 	size_t stack_bytes;        /* usable, for each member; 0: the engine's
 	                        default. TLS libraries want 256 KiB */
+	struct rota_failures *failures; /* gets every failure; or NULL */
+	/* With ROTA_GROUP_FIRST_SUCCESS: gets each result >= 0 that came after
+	 * the first, with its member's value, to release what it stands for
+	 * (say, rota_close). Runs as the last act of that member, which is
+	 * cancelled: release verbs work. NULL: there is nothing to release. */
+	void (*discard)(int result, void *value);
 };
 
 /* In the frame of who opens it, or wherever lives long enough; its fields are
@@ -55,15 +80,27 @@ struct rota_group {
 	struct rota_scope scope;  /* what it is */
 	struct rota_link members; /* tasks that have not ended */
 	struct rota_link waiters; /* tasks that wait for a slot, in order */
+	struct rota_link beneath; /* waits, inside, for slots further out, that
+	                             could go on if the owner did */
 	const char *name;         /* for dumps */
-	unsigned limit;           /* members at a time */
-	unsigned live;            /* members that have not ended */
-	unsigned swept;           /* members still to be told of a cancel */
-	unsigned held;            /* members that wait for a slot of this */
-	int first_error;          /* the first failure of a member, or 0 */
-	uint8_t mode;             /* enum rota_group_mode */
-	uint8_t stack_class;      /* size of the members' stacks */
-	uint8_t joining;          /* the owner is in rota_group_wait */
+	struct rota_failures *failures;           /* gets every failure */
+	void (*discard)(int result, void *value); /* gets late successes */
+	unsigned limit;      /* slots; 0: nobody is accepted any more */
+	unsigned live;       /* slots in use: members, but for background */
+	unsigned background; /* members without a slot */
+	unsigned swept;      /* members still to be told of a cancel */
+	unsigned held;       /* slots whose holders wait for one of these */
+	unsigned deep;       /* waits, inside, for a slot of the group that the
+	                        owner is a member of, while all between join */
+	int odd;             /* < 0: look at whoever ends, not only at errors */
+	int first_error;     /* the first failure of a member, or 0 */
+	int result;          /* of the first success */
+	uint8_t mode;        /* enum rota_group_mode */
+	uint8_t stack_class; /* size of the members' stacks */
+	uint8_t joining;     /* the owner is in rota_group_wait */
+	uint8_t ending;      /* all but background members have ended */
+	uint8_t won;         /* `result` is one: a member succeeded */
+	uint8_t tried;       /* a member that could win has ended */
 };
 
 /* Opens a group: options may be NULL. The function that opens it waits for it:
@@ -89,7 +126,12 @@ void rota_group_open_at(struct rota_group *group,
  * it was given. Otherwise it will not, and the value stays the caller's:
  *
  *	-ECANCELED, -ETIME  the caller or the group is cancelled
- *	-EDEADLK            all members wait for a slot of this very group
+ *	-ESHUTDOWN          the group drains, or the caller does and is idle
+ *	-EDEADLK            only members that wait for a slot of this group, by
+ *	                    themselves or in rota_group_wait for somebody who
+ *	                    does, have its slots: nobody could ever go on. Who
+ *	                    closes the circle is told, or, if that is a
+ *	                    rota_group_wait, one that it waits for
  *	-EAGAIN             the engine's bound of tasks is reached
  *	-ENOMEM             no memory for one more stack
  *
@@ -98,6 +140,20 @@ void rota_group_open_at(struct rota_group *group,
  * for any task of the loop that runs while the group is open. */
 int rota_group_spawn(struct rota_group *group, rota_task_fn *fn,
 		     const void *value, const struct rota_site *site)
+	__attribute__((warn_unused_result));
+
+/* The same without waiting: -EAGAIN also if the group is at its limit. Never
+ * suspends. */
+int rota_group_try_spawn(struct rota_group *group, rota_task_fn *fn,
+			 const void *value, const struct rota_site *site)
+	__attribute__((warn_unused_result));
+
+/* Spawns a background member: one that the group does not wait for, but
+ * cancels once all others have ended and the owner is in rota_group_wait, and
+ * then joins. It takes no slot of the limit and never wins as first success;
+ * its failures count. Returns as above, never -EDEADLK. Never suspends. */
+int rota_group_spawn_background(struct rota_group *group, rota_task_fn *fn,
+				const void *value, const struct rota_site *site)
 	__attribute__((warn_unused_result));
 
 /* A copy of a value, where an array is the pointer to its first element. */
@@ -112,7 +168,7 @@ int rota_group_spawn(struct rota_group *group, rota_task_fn *fn,
 #define ROTA_ALIGNOF_ _Alignof
 #endif
 
-#define rota_go(group, fn, ...)                                             \
+#define ROTA_SPAWN_(spawn, group, fn, ...)                                  \
 	__extension__({                                                     \
 		ROTA_COPY_(rota_value_, __VA_ARGS__);                       \
 		static const struct rota_site rota_site_ =                  \
@@ -123,23 +179,44 @@ int rota_group_spawn(struct rota_group *group, rota_task_fn *fn,
 		ROTA_ASSERT_(ROTA_ALIGNOF_(__typeof__(rota_value_)) <= 16,  \
 			     "the value of a task is aligned to more than " \
 			     "16 bytes: hand over a pointer");              \
-		rota_group_spawn((group), (fn), &rota_value_, &rota_site_); \
+		spawn((group), (fn), &rota_value_, &rota_site_);            \
 	})
+
+#define rota_go(group, fn, ...) \
+	ROTA_SPAWN_(rota_group_spawn, group, fn, __VA_ARGS__)
+#define rota_try_go(group, fn, ...) \
+	ROTA_SPAWN_(rota_group_try_spawn, group, fn, __VA_ARGS__)
+#define rota_go_background(group, fn, ...) \
+	ROTA_SPAWN_(rota_group_spawn_background, group, fn, __VA_ARGS__)
 
 /* Cancels the group: every verb that its members and its owner are blocked in
  * returns, no more tasks are accepted, groups and deadlines inside are
- * cancelled with it. The first cause is kept; later calls do nothing.
+ * cancelled with it, up to shields (shield.h). The first cause is kept; later
+ * calls do nothing.
  *
- * Cannot fail, never suspends, does not wait for the members. For the owner
- * and for any task of the loop that runs while the group is open. */
+ * Cannot fail, never suspends, does not wait for the members. For the owner,
+ * any task of the loop that runs while the group is open, and callbacks. */
 void rota_group_cancel(struct rota_group *group,
 		       struct rota_cancellation cause);
+
+/* Stops the group in two steps: no more tasks are accepted; what is idle
+ * inside (idle.h) ends at once with -ESHUTDOWN, also the owner and groups of
+ * members; everybody else goes on, for at most grace_ns. Then the group is
+ * cancelled, with -ESHUTDOWN as the cause, after a line in the log for each of
+ * the first 16 tasks that are left. A grace of 0 or less ends at once,
+ * ROTA_NEVER never does. A later call can shorten the grace, not lengthen it;
+ * a group that is cancelled stays so.
+ *
+ * Cannot fail, never suspends, does not wait: rota_group_wait does, and
+ * returns 0 if all ended in time without failing. For whom rota_group_cancel
+ * is. */
+void rota_group_drain(struct rota_group *group, int64_t grace_ns);
 
 /* Waits until every member has ended, and closes the group: it can be opened
  * again. Returns the first failure of a member; else -ETIME if the group's
  * deadline came; else the cause's error if it was cancelled, itself or from
- * outside; else 0. A member that returns the code of its own cancelled scope
- * has not failed.
+ * outside; else 0. With ROTA_GROUP_FIRST_SUCCESS: the first result >= 0, or as
+ * above if there is none; -ECHILD if there never was a member.
  *
  * Suspends until the last member is gone, also when cancelled: it always
  * joins. The owner only. */

@@ -7,15 +7,18 @@
 #define ROTA_ROTA_H
 
 #include "rota/await.h"
+#include "rota/callback.h"
 #include "rota/clock.h"
 #include "rota/deadline.h"
 #include "rota/engine.h"
 #include "rota/error.h"
 #include "rota/file.h"
 #include "rota/group.h"
+#include "rota/idle.h"
 #include "rota/link.h"
 #include "rota/observe.h"
 #include "rota/scope.h"
+#include "rota/shield.h"
 #include "rota/socket.h"
 #include "rota/task.h"
 

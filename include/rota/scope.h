@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What groups and deadlines have in common: a scope. A task points to its
- * innermost one, each scope to the one around it. When a scope is cancelled,
- * so is everything inside it, and every blocking verb that is or will be
- * called there returns.
+ * What groups, deadlines, shields, idle sections and callbacks have in common:
+ * a scope. A task points to its innermost one, each scope to the one around
+ * it. When a scope is cancelled, so is everything inside it, up to shields,
+ * and every blocking verb that is or will be called there returns.
  *
  * All structures here are in the caller's memory; their fields are the
  * engine's and only declared for their size.
@@ -47,15 +47,15 @@ struct rota_scope {
 	struct rota_chain *children;    /* the scopes inside, by `sibling` */
 	struct rota_chain sibling;      /* among the children of the parent */
 	struct rota_timer timer;        /* armed while a deadline is ahead */
-	struct rota_link sweep;         /* its wait for its tasks to be woken */
+	struct rota_link sweep;         /* it waits to tell whom it concerns */
 	struct rota_task *owner;        /* who opened it and will end it */
-	const struct rota_site *site;   /* where; NULL: it is not open */
+	const struct rota_site *site;   /* where */
 	struct rota_cancellation cause; /* why it was cancelled first */
-	int code;              /* what verbs return inside; 0: nothing */
-	uint8_t kind;          /* group or deadline */
-	uint8_t expired;       /* it was its own deadline that ended it */
-	uint8_t was_cancelled; /* its code is or was -ECANCELED */
-	uint8_t was_late;      /* its code is or was -ETIME */
+	int code;      /* what verbs return inside; 0: nothing */
+	uint8_t kind;  /* group, deadline, shield, idle or callback */
+	uint8_t state; /* open or closed; else nobody has opened it */
+	uint8_t codes; /* which ones its tasks have seen, as bits */
+	uint8_t marks; /* what happened to it, as bits */
 };
 
 #ifdef __cplusplus

@@ -123,10 +123,24 @@ static int open_twice(void *arg)
 	return 0;
 }
 
+static int open_around_again(void *arg)
+{
+	struct rota_deadline deadline;
+	struct rota_group group;
+
+	(void)arg;
+	rota_group_open(&group, NULL);
+	rota_deadline_begin(&deadline, ROTA_NEVER);
+	NEXT_LINE();
+	rota_group_open(&group, NULL);
+	return 0;
+}
+
 static void a_group_that_is_open_is_not_opened_again(void **state)
 {
 	(void)state;
-	expect_in_task(open_twice, "the group is open already");
+	expect_in_task(open_twice, "the group is open already, since");
+	expect_in_task(open_around_again, "the group is open already, since");
 }
 
 static void the_message_names_the_task_that_left_it_open(void **state)
@@ -304,6 +318,7 @@ static int end_twice(void *arg)
 	struct rota_deadline deadline;
 
 	(void)arg;
+	NEXT_LINE();
 	rota_deadline_begin(&deadline, ROTA_NEVER);
 	rota_deadline_end(&deadline);
 	return rota_deadline_end(&deadline);
@@ -314,7 +329,7 @@ static void a_deadline_is_ended_once_and_in_order(void **state)
 	(void)state;
 	expect_in_task(end_out_of_order, "the deadline opened here");
 	expect_in_task(end_past_group, "the group opened here");
-	expect_in_task(end_twice, "ends a deadline");
+	expect_in_task(end_twice, "the deadline opened here has ended already");
 }
 
 static int do_nothing(void *value)

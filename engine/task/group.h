@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What the end of tasks, scopes and drains ask of a group.
+ */
+#ifndef RI_TASK_GROUP_H
+#define RI_TASK_GROUP_H
+
+#include "task/scope.h"
+
+/* Opens a group as a scope of `owner`; NULL: the root. The class of its stacks
+ * is left to set. */
+void ri_group_init(struct rota_group *group,
+		   const struct rota_group_options *options,
+		   struct rota_task *owner, const struct rota_site *site);
+
+/* Aborts if it was never opened, or was waited for. */
+void ri_group_check_open(const struct rota_group *group, const char *function);
+
+/* A member of an odd group, or one with an error, is about to end with this
+ * result. True if it has a slot to release. May suspend. */
+bool ri_group_judge(struct ri_tasks *tasks, struct rota_task *task, int result);
+
+/* A member without a slot has ended. */
+void ri_group_left(struct ri_tasks *tasks, struct rota_group *group);
+
+/* Nobody is left: the owner goes on, which waits for that. */
+void ri_group_emptied(struct ri_tasks *tasks, struct rota_group *group);
+
+/* Tells members of cancelled groups, a slice of them. */
+void ri_group_sweep(struct ri_tasks *tasks);
+
+#endif
