@@ -5,6 +5,7 @@
 #include "ring/features.h"
 
 #include <errno.h>
+#include <pthread.h>
 #include <string.h>
 
 /* How long the loop rests when the kernel has no memory for entries and
@@ -12,12 +13,39 @@
 #define REST_NS ((int64_t)1000000)
 
 _Thread_local struct ri_loop *ri_loop_here;
+_Thread_local bool ri_loop_forked;
+
+/* In a child of fork(2), on the thread that forked: the ring is the parent's,
+ * and so is every task. Verbs find no loop; who goes on without one is found
+ * at the next look. */
+static void forget(void)
+{
+	if (!ri_loop_here)
+		return;
+	ri_loop_here->fuel = 1;
+	ri_loop_here = NULL;
+	ri_loop_forked = true;
+}
+
+static void watch_forks(void)
+{
+	pthread_atfork(NULL, NULL, forget);
+}
+
+static void check_not_forked(const struct ri_loop *loop)
+{
+	ri_check(ri_loop_here == loop,
+		 "a task goes on in a child of fork(2), where it may only "
+		 "execute a program or _exit(2)");
+}
 
 int ri_loop_init(struct ri_loop *loop, const struct ri_loop_options *options)
 {
+	static pthread_once_t once = PTHREAD_ONCE_INIT;
 	const bool guard = !(options->ring.masked & RI_FEATURE_GUARD);
 	int error;
 
+	pthread_once(&once, watch_forks);
 	ri_check(!ri_loop_here, "this thread has a loop already");
 	memset(loop, 0, sizeof(*loop));
 	loop->kernel = options->kernel;
@@ -54,6 +82,7 @@ void ri_loop_fini(struct ri_loop *loop)
 
 bool ri_loop_look(struct ri_loop *loop)
 {
+	check_not_forked(loop);
 	loop->fuel = RI_LOOK_SWITCHES;
 	loop->turn_left -= RI_LOOK_SWITCHES;
 	loop->turn_owed -= RI_LOOK_SWITCHES;
@@ -221,6 +250,7 @@ static void turn(struct ri_loop *loop)
 	bool idle;
 
 	run_ready(loop);
+	check_not_forked(loop);
 	idle = !loop->hooks->submit(loop) && ri_fifo_empty(&loop->ready);
 	if (!loop->live)
 		return;

@@ -86,6 +86,10 @@ struct ri_loop_options {
 extern _Thread_local struct ri_loop *ri_loop_here
 	__attribute__((tls_model("initial-exec")));
 
+/* This thread is in a child of fork(2) and had a loop in its parent. */
+extern _Thread_local bool ri_loop_forked
+	__attribute__((tls_model("initial-exec")));
+
 /* Sets a loop up on this thread. 0 or -errno, with a line in the log. */
 int ri_loop_init(struct ri_loop *loop, const struct ri_loop_options *options);
 

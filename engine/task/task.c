@@ -10,8 +10,10 @@
 
 void ri_task_missing(const char *function)
 {
-	ri_abort(__FILE__, __LINE__, "%s is called outside of a task",
-		 function);
+	ri_abort(__FILE__, __LINE__, "%s is called %s", function,
+		 ri_loop_forked ? "in a child of fork(2), where a task may "
+				  "only execute a program or _exit(2)"
+				: "outside of a task");
 }
 
 struct ri_tasks *ri_tasks_caller(const char *function)

@@ -52,9 +52,9 @@ struct rota_config {
  * are blocked on this thread: handlers would run on a task's small stack. Await
  * them with signalfd(2) and rota_read, or take them on another thread. Signals
  * without a handler do as they always do. A program that a task executes
- * inherits the blocked ones (execve(2)). A child of fork(2) must not call rota
- * in a task that its parent had: the ring stays the parent's. `config` may be
- * NULL.
+ * inherits the blocked ones (execve(2)). In a child of fork(2) a task may only
+ * execute a program or _exit(2): the ring is the parent's; whatever else it
+ * does with that engine, returning too, aborts the child. `config` may be NULL.
  *
  * A loop on which nothing can ever happen again while tasks wait aborts the
  * program with a list of them. */
