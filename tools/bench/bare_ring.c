@@ -4,6 +4,11 @@
 
 int bare_ring_open(struct io_uring *ring)
 {
+	return bare_ring_open_sized(ring, BARE_RING_ENTRIES);
+}
+
+int bare_ring_open_sized(struct io_uring *ring, unsigned entries)
+{
 	struct io_uring_params params = {
 		.flags = IORING_SETUP_SINGLE_ISSUER |
 			 IORING_SETUP_DEFER_TASKRUN |
@@ -11,8 +16,7 @@ int bare_ring_open(struct io_uring *ring)
 			 IORING_SETUP_CQSIZE | IORING_SETUP_CLAMP,
 		.cq_entries = BARE_RING_COMPLETIONS,
 	};
-	int error =
-		io_uring_queue_init_params(BARE_RING_ENTRIES, ring, &params);
+	int error = io_uring_queue_init_params(entries, ring, &params);
 
 	if (error < 0)
 		return error;

@@ -15,4 +15,7 @@
 /* 0 or -errno; to be closed by io_uring_queue_exit. */
 int bare_ring_open(struct io_uring *ring);
 
+/* The same with other entries than the engine's default. */
+int bare_ring_open_sized(struct io_uring *ring, unsigned entries);
+
 #endif

@@ -61,6 +61,9 @@ int micro_measure(const struct micro_row *row,
 struct micro_sample micro_per_op(uint64_t start_ns, uint64_t end_ns,
 				 uint64_t ops, uint64_t checksum);
 
+/* What a sample of milliseconds holds. */
+struct micro_sample micro_ms(uint64_t elapsed_ns, uint64_t checksum);
+
 /* The questions. */
 micro_fn micro_await_own;
 micro_fn micro_await_base;

@@ -15,6 +15,7 @@
 
 #define ROUNDS 21
 #define ROUNDS_QUICK 2
+#define NS_PER_MS 1e6
 
 static const char who[] = "rota-bench micro";
 
@@ -37,6 +38,14 @@ struct micro_sample micro_per_op(uint64_t start_ns, uint64_t end_ns,
 {
 	return (struct micro_sample){
 		.value = (double)(end_ns - start_ns) / (double)ops,
+		.checksum = checksum,
+	};
+}
+
+struct micro_sample micro_ms(uint64_t elapsed_ns, uint64_t checksum)
+{
+	return (struct micro_sample){
+		.value = (double)elapsed_ns / NS_PER_MS,
 		.checksum = checksum,
 	};
 }
