@@ -13,13 +13,19 @@ import unittest
 BIN = os.environ.get("ROTA_BIN", "build/release/bin")
 BENCH = os.path.join(BIN, "rota-bench")
 ROWS = {"await_nop_1", "await_nop_64", "spawn", "spawn_group", "yield_2",
-        "yield_1000", "yield_mixed", "sleep_cancel", "cancel_blocked_1000",
-        "cancel_blocked_10000", "parked_memory", "file_read"}
+        "yield_1000", "yield_mixed", "deadline", "sleep_cancel",
+        "cancel_blocked_1000", "cancel_blocked_10000", "cancel_members_10000",
+        "cancel_members_100000", "cancel_nested_1000", "cancel_nested_10000",
+        "cancel_stacked_1000", "cancel_stacked_10000", "deadlines_10000",
+        "close_waiting_1000", "parked_memory", "file_read"}
 FIELDS = {"bench", "unit", "median", "min", "max", "rounds", "ops", "checksum",
           "kernel", "cpu"}
 WITH_BASE = {"await_nop_1", "await_nop_64", "yield_2", "yield_1000",
              "yield_mixed", "cancel_blocked_1000", "cancel_blocked_10000",
-             "file_read"}
+             "deadlines_10000", "close_waiting_1000", "file_read"}
+# Their checksum is a count of what was to be told, and nobody is left out.
+COUNTING = {name for name in ROWS if name.startswith(
+    ("deadline", "sleep_", "cancel_", "close_"))}
 
 
 def run(*arguments):
@@ -45,6 +51,8 @@ class Micro(unittest.TestCase):
                 self.assertGreater(row["checksum"], 0)
                 self.assertLessEqual(row["min"], row["median"])
                 self.assertLessEqual(row["median"], row["max"])
+                if name in COUNTING:
+                    self.assertEqual(row["checksum"], row["ops"])
                 if name in WITH_BASE:
                     self.assertLessEqual({"base_median", "over_base", "ratio"},
                                          set(row))

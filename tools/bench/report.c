@@ -12,7 +12,7 @@
 #define FIGURE_BYTES 64
 
 /* A text column is at least as wide, so that the rows of a table line up. */
-#define TEXT_WIDTH 20
+#define TEXT_WIDTH 21
 #define NUMBER_WIDTH 10
 
 /* No value is printed with more, and none is asked for with more. */
