@@ -109,6 +109,14 @@ static const struct micro_row rows[] = {
 		.own = micro_sleep_own,
 	},
 	{
+		.name = "shield",
+		.what = "begin and end a shield that keeps nothing out",
+		.unit = "ns",
+		.work = { .ops = 500000 },
+		.quick = { .ops = 100 },
+		.own = micro_shield_own,
+	},
+	{
 		.name = "cancel_blocked_1000",
 		.what = "cancel a group of 1000 receives and wait; base: bare "
 			"cancels by id",
@@ -199,6 +207,16 @@ static const struct micro_row rows[] = {
 		.rounds = 11,
 		.own = micro_close_own,
 		.base = micro_close_base,
+	},
+	{
+		.name = "drain_idle_1000",
+		.what = "drain a group of 1000 idle receives and wait; base: "
+			"bare cancels by id",
+		.unit = "ms",
+		.work = { .ops = 1000 },
+		.quick = { .ops = 20 },
+		.own = micro_drain_own,
+		.base = micro_cancel_base,
 	},
 	{
 		.name = "parked_memory",

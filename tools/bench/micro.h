@@ -77,6 +77,8 @@ micro_fn micro_cancel_own;
 micro_fn micro_cancel_base;
 micro_fn micro_cancel_members_own;
 micro_fn micro_cancel_nested_own;
+micro_fn micro_drain_own;
+micro_fn micro_shield_own;
 micro_fn micro_deadlines_own;
 micro_fn micro_deadlines_base;
 micro_fn micro_close_own;
