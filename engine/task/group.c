@@ -220,17 +220,31 @@ bool ri_group_judge(struct ri_tasks *tasks, struct rota_task *task, int result)
 	return !background;
 }
 
-void ri_group_left(struct ri_tasks *tasks, struct rota_group *group)
+/* All but the background members have ended. */
+static void end_background(struct ri_tasks *tasks, struct rota_group *group)
 {
-	group->background--;
-	if (!group->live && !group->background && group->joining)
-		ri_group_emptied(tasks, group);
+	if (group->scope.code)
+		return;
+	group->ending = true;
+	ri_scope_cancel(tasks, &group->scope, -ECANCELED,
+			(struct rota_cancellation){
+				-ECANCELED, "the other members have ended" });
 }
 
 void ri_group_emptied(struct ri_tasks *tasks, struct rota_group *group)
 {
+	if (group->background) {
+		end_background(tasks, group);
+		return;
+	}
 	group->joining = false;
 	ri_wake(tasks, group->scope.owner, 0);
+}
+
+void ri_group_left(struct ri_tasks *tasks, struct rota_group *group)
+{
+	if (--group->background == 0 && !group->live && group->joining)
+		ri_group_emptied(tasks, group);
 }
 
 void ri_group_cancelled(struct ri_tasks *tasks, struct rota_group *group)
@@ -300,17 +314,6 @@ static int outcome(const struct rota_group *group)
 	return race && !group->tried ? -ECHILD : 0;
 }
 
-/* All but the background members have ended. */
-static void end_background(struct ri_tasks *tasks, struct rota_group *group)
-{
-	if (group->scope.code)
-		return;
-	group->ending = true;
-	ri_scope_cancel(tasks, &group->scope, -ECANCELED,
-			(struct rota_cancellation){
-				-ECANCELED, "the other members have ended" });
-}
-
 /* Before the owner goes on, another task may spawn one more. */
 static void join(struct ri_tasks *tasks, struct rota_task *self,
 		 struct rota_group *group)
@@ -318,9 +321,9 @@ static void join(struct ri_tasks *tasks, struct rota_task *self,
 	struct ri_wait wait = { .what = "rota_group_wait" };
 
 	while (group->live || group->background) {
+		ri_slots_join(tasks, group);
 		if (!group->live)
 			end_background(tasks, group);
-		ri_slots_join(tasks, group);
 		ri_park(tasks, self, &wait);
 	}
 }

@@ -23,7 +23,8 @@ bool ri_group_judge(struct ri_tasks *tasks, struct rota_task *task, int result);
 /* A member without a slot has ended. */
 void ri_group_left(struct ri_tasks *tasks, struct rota_group *group);
 
-/* Nobody is left: the owner goes on, which waits for that. */
+/* The last slot is back, and the owner waits for that: background members are
+ * to end, or, without any, the owner goes on. */
 void ri_group_emptied(struct ri_tasks *tasks, struct rota_group *group);
 
 /* Tells members of cancelled groups, a slice of them. */

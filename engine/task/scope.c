@@ -48,6 +48,9 @@ static void set_code(struct rota_scope *scope, int code)
 	scope->codes |= ri_scope_code_bit(code);
 }
 
+/* How many of a task's scopes are looked at: to nest them stays linear. */
+#define AROUND_MAX 16
+
 /* Has the task got it open already? Only it can tell: fresh memory may look as
  * if it were open by somebody else. */
 static void check_not_open(const struct rota_scope *scope,
@@ -55,8 +58,9 @@ static void check_not_open(const struct rota_scope *scope,
 			   const struct rota_site *site)
 {
 	const struct rota_scope *around = owner->scope;
+	unsigned left = AROUND_MAX;
 
-	while (around != scope && around->owner == owner)
+	while (around != scope && around->owner == owner && --left)
 		around = around->parent;
 	if (__builtin_expect(around == scope, 0))
 		ri_abort(site->file, site->line,
