@@ -5,8 +5,11 @@
 
 #include <errno.h>
 
-static void set_code(struct model_scope *scope, int code)
+static void set_code(const struct model *model, struct model_scope *scope,
+		     int code)
 {
+	if (!scope->code)
+		scope->over_ns = model->now_ns;
 	scope->code = code;
 	scope->canceled |= code == -ECANCELED;
 	scope->late |= code == -ETIME;
@@ -89,7 +92,7 @@ void model_cancel(struct model *model, struct model_scope *top, int code,
 			continue;
 		if (!scope->code)
 			scope->cause = cause;
-		set_code(scope, code);
+		set_code(model, scope, code);
 	}
 }
 
@@ -144,7 +147,7 @@ void model_open(struct model *model, struct model_scope *scope,
 			     scope->grace_ns > 0 ? after(model, scope->grace_ns)
 						 : INT64_MIN);
 	} else if (parent) {
-		set_code(scope, parent->code);
+		set_code(model, scope, parent->code);
 		scope->cause = parent->cause;
 	}
 	if (scope->kind == MODEL_IDLE && scope->drains)
@@ -169,6 +172,8 @@ void model_drain(struct model *model, struct model_scope *group,
 
 	if (group->code)
 		return;
+	if (!group->closed)
+		group->closed_ns = model->now_ns;
 	group->closed = true;
 	for (unsigned i = 0; i < model->open_count; i++) {
 		struct model_scope *scope = model->open[i];

@@ -32,14 +32,16 @@ struct model_scope {
 	int cause;
 	bool canceled, late, idle_over; /* its code was -ECANCELED, -ETIME,
 					   -ESHUTDOWN */
+	int64_t over_ns;                /* when its code was first set */
 	bool drains;                    /* a group around it, or itself, does */
 	bool expired;                   /* its own deadline or grace ended it */
 	/* Groups: */
 	struct rota_group *group; /* the real one */
 	struct model_scope *home; /* the group that its owner is a member of */
 	enum rota_group_mode mode;
-	unsigned limit; /* 0: none */
-	bool closed;    /* a drain of this very one: nobody is accepted */
+	unsigned limit;    /* 0: none */
+	bool closed;       /* a drain of this very one: nobody is accepted */
+	int64_t closed_ns; /* ... since then */
 	unsigned accepted, ended;
 	unsigned background; /* accepted and not ended */
 	unsigned spawning;   /* calls that may wait for a slot, or have one */

@@ -51,10 +51,14 @@ void act_yield(struct actor *actor)
 
 void act_sleep(struct actor *actor)
 {
+	struct world *world = actor->world;
 	const int before = actor->here->code;
+	const int error = rota_sleep((int64_t)dice(world, 60) - 10);
 
-	check_verb(actor, before,
-		   rota_sleep((int64_t)dice(actor->world, 60) - 10));
+	check_verb(actor, before, error);
+	if (error && !before)
+		expect(world, "a cancelled sleep ends at once",
+		       world->kernel.clock_ns == actor->here->over_ns, true);
 }
 
 void act_recv(struct actor *actor)

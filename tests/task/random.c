@@ -130,6 +130,10 @@ static void act_spawn(struct actor *actor, struct model_scope *group)
 					       group->limit,
 		       true);
 	} else {
+		if (result == -ESHUTDOWN && !actor->here->code)
+			expect(world, "a drain ends waits at once",
+			       world->kernel.clock_ns == group->closed_ns,
+			       true);
 		expect(world, "a wait for a slot that ended",
 		       model_was_told(actor->here, result) ||
 			       model_had_code(group, result),
@@ -249,6 +253,8 @@ static void act_callback(struct actor *actor)
 	expect(world, "a callback is prevented or called",
 	       rota_callback_end(&callback), note.calls == 0);
 	expect(world, "a callback is called once", note.calls <= 1, true);
+	if (scope.code && world->kernel.clock_ns != scope.over_ns)
+		expect(world, "a callback is called soon", (int)note.calls, 1);
 	expect(world, "a callback is called on cancel",
 	       note.calls && !scope.code, false);
 	act_outside(actor, &scope);
