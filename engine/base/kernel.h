@@ -14,6 +14,7 @@
 #ifndef RI_BASE_KERNEL_H
 #define RI_BASE_KERNEL_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -28,6 +29,23 @@ struct ri_enter {
 	unsigned flags;  /* IORING_ENTER_ ... */
 	void *argument;  /* struct io_uring_getevents_arg, or NULL */
 	size_t bytes;    /* size of *argument */
+};
+
+/* An option of a socket: setsockopt(2), getsockopt(2). */
+struct ri_option {
+	int fd;         /* the socket */
+	int level;      /* SOL_SOCKET, IPPROTO_TCP, ... */
+	int name;       /* which one of that level */
+	unsigned bytes; /* of *value; a get writes how many there are */
+	void *value;    /* only read by a set */
+};
+
+/* What waitid(2) is asked. */
+struct ri_child {
+	int type;     /* idtype_t */
+	unsigned id;  /* a process, a group or a descriptor */
+	int options;  /* WEXITED, WNOHANG, ... */
+	void *report; /* siginfo_t; its si_pid is 0 if there is nothing */
 };
 
 struct ri_kernel {
@@ -59,15 +77,28 @@ struct ri_kernel {
 	 * text is terminated */
 	int (*read_text)(const struct ri_kernel *kernel, const char *path,
 			 char *text, size_t bytes);
-	/* bind(2), listen(2), setsockopt(2), getsockname(2): what the ring of
-	 * Linux 6.1 has no operations for */
+	/* bind(2), listen(2), setsockopt(2), getsockopt(2), getsockname(2):
+	 * what the ring of Linux 6.1 has no operations for, and what does not
+	 * block */
 	int (*bind)(const struct ri_kernel *kernel, int fd, const void *address,
 		    unsigned bytes);
 	int (*listen)(const struct ri_kernel *kernel, int fd, int backlog);
-	int (*set_option)(const struct ri_kernel *kernel, int fd, int level,
-			  int option, int value);
+	int (*set_option)(const struct ri_kernel *kernel,
+			  const struct ri_option *option);
+	int (*get_option)(const struct ri_kernel *kernel,
+			  struct ri_option *option);
 	int (*local_address)(const struct ri_kernel *kernel, int fd,
 			     void *address, unsigned *bytes);
+	/* ftruncate(2), for rings without that operation */
+	int (*truncate)(const struct ri_kernel *kernel, int fd, int64_t bytes);
+	/* futex(2), FUTEX_WAKE: how many were woken. Does not block. */
+	int (*futex_wake)(const struct ri_kernel *kernel, const uint32_t *word,
+			  int count, bool shared);
+	/* pidfd_open(2): a descriptor */
+	int (*process_open)(const struct ri_kernel *kernel, int process);
+	/* waitid(2), always with WNOHANG */
+	int (*process_wait)(const struct ri_kernel *kernel,
+			    const struct ri_child *child);
 };
 
 #endif

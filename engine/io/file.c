@@ -2,6 +2,8 @@
 #include "rota/file.h"
 
 #include "io/starved.h"
+#include "ring/features.h"
+#include "rota/task.h"
 #include "task/operation.h"
 
 #include <errno.h>
@@ -19,6 +21,17 @@ int rota_open(const char *path, int flags, mode_t mode)
 		return error;
 	io_uring_prep_openat(entry, AT_FDCWD, path, flags | O_CLOEXEC, mode);
 	return ri_verb_await(entry, __func__, -1);
+}
+
+int rota_openat(int folder, const char *path, int flags, mode_t mode)
+{
+	struct io_uring_sqe *entry;
+	const int error = ri_verb_begin(&entry, __func__, 0);
+
+	if (error)
+		return error;
+	io_uring_prep_openat(entry, folder, path, flags | O_CLOEXEC, mode);
+	return ri_verb_await(entry, __func__, folder);
 }
 
 int rota_close(int fd)
@@ -94,5 +107,54 @@ int rota_fsync(int fd)
 	if (error)
 		return error;
 	io_uring_prep_fsync(entry, fd, 0);
+	return ri_verb_await(entry, __func__, fd);
+}
+
+int rota_fdatasync(int fd)
+{
+	struct io_uring_sqe *entry;
+	const int error = ri_verb_begin(&entry, __func__, 0);
+
+	if (error)
+		return error;
+	io_uring_prep_fsync(entry, fd, IORING_FSYNC_DATASYNC);
+	return ri_verb_await(entry, __func__, fd);
+}
+
+int rota_fallocate(int fd, int mode, int64_t offset, int64_t bytes)
+{
+	struct io_uring_sqe *entry;
+	const int error = ri_verb_begin(&entry, __func__, 0);
+
+	if (error)
+		return error;
+	/* The kernel, too, has the length in the field of an address. */
+	io_uring_prep_rw(IORING_OP_FALLOCATE, entry, fd,
+			 (const void *)(uintptr_t)bytes, (unsigned)mode,
+			 (uint64_t)offset);
+	return ri_verb_await(entry, __func__, fd);
+}
+
+/* For kernels without the operation. */
+static int truncate_here(int fd, int64_t bytes)
+{
+	const struct ri_kernel *kernel = ri_tasks_here()->loop.kernel;
+	const int code = rota_cancelled();
+
+	return code ? code : kernel->truncate(kernel, fd, bytes);
+}
+
+int rota_ftruncate(int fd, int64_t bytes)
+{
+	struct io_uring_sqe *entry;
+	int error;
+
+	ri_task_self(__func__);
+	if (!(ri_tasks_here()->loop.ring.features & RI_FEATURE_FTRUNCATE))
+		return truncate_here(fd, bytes);
+	error = ri_verb_begin(&entry, __func__, 0);
+	if (error)
+		return error;
+	io_uring_prep_rw(RI_OP_FTRUNCATE, entry, fd, NULL, 0, (uint64_t)bytes);
 	return ri_verb_await(entry, __func__, fd);
 }

@@ -4,7 +4,6 @@
  * options are plain system calls that do not block: the ring of Linux 6.1 has
  * no operations for them.
  */
-#include "io/address.h"
 #include "rota/file.h"
 #include "rota/socket.h"
 #include "task/task.h"
@@ -12,20 +11,15 @@
 #include <errno.h>
 #include <netinet/tcp.h>
 
-static const struct ri_kernel *kernel_here(void)
+/* Reads an address and makes a socket of its family. */
+static int open_socket(struct rota_address *parsed, const char *address,
+		       uint16_t port, int type)
 {
-	return ri_tasks_here()->loop.kernel;
-}
-
-/* Reads an address and makes a stream socket of its family. */
-static int open_socket(struct ri_address *parsed, const char *address,
-		       uint16_t port)
-{
-	const int error = ri_address_parse(parsed, address, port);
+	const int error = rota_address_parse(parsed, address, port);
 
 	if (error)
 		return error;
-	return rota_socket(parsed->any.sa_family, SOCK_STREAM, 0);
+	return rota_socket(parsed->any.sa_family, type, 0);
 }
 
 /* The socket if its preparation went well, else it is closed. */
@@ -37,70 +31,101 @@ static int keep_or_close(int fd, int error)
 	return error;
 }
 
-/* Accepted connections inherit TCP_NODELAY from the listener (tcp(7)). */
-static int prepare(int fd, const struct ri_address *address,
+static int set_flag(int fd, int level, int name)
+{
+	const int on = 1;
+
+	return rota_setsockopt(fd, level, name, &on, sizeof(on));
+}
+
+static int bind_to(int fd, const struct rota_address *address,
 		   const struct rota_listen_options *options)
 {
-	const struct ri_kernel *kernel = kernel_here();
+	int error = 0;
+
+	if (options && options->reuse_port)
+		error = set_flag(fd, SOL_SOCKET, SO_REUSEPORT);
+	if (!error)
+		error = rota_bind(fd, &address->any, address->bytes);
+	return error;
+}
+
+/* Accepted connections inherit TCP_NODELAY from the listener (tcp(7)). */
+static int prepare(int fd, const struct rota_address *address,
+		   const struct rota_listen_options *options)
+{
 	const bool local = address->any.sa_family == AF_UNIX;
-	const int backlog = options->backlog ? options->backlog : SOMAXCONN;
+	const bool delay = options && options->delay;
+	const int backlog = options && options->backlog ? options->backlog
+							: SOMAXCONN;
 	int error = 0;
 
 	if (!local)
-		error = kernel->set_option(kernel, fd, SOL_SOCKET, SO_REUSEADDR,
-					   1);
-	if (!error && options->reuse_port)
-		error = kernel->set_option(kernel, fd, SOL_SOCKET, SO_REUSEPORT,
-					   1);
-	if (!error && !local && !options->delay)
-		error = kernel->set_option(kernel, fd, IPPROTO_TCP, TCP_NODELAY,
-					   1);
+		error = set_flag(fd, SOL_SOCKET, SO_REUSEADDR);
+	if (!error && !local && !delay)
+		error = set_flag(fd, IPPROTO_TCP, TCP_NODELAY);
 	if (!error)
-		error = kernel->bind(kernel, fd, &address->any, address->bytes);
+		error = bind_to(fd, address, options);
 	if (!error)
-		error = kernel->listen(kernel, fd, backlog);
+		error = rota_listen_on(fd, backlog);
 	return error;
 }
 
 int rota_listen(const char *address, uint16_t port,
 		const struct rota_listen_options *options)
 {
-	static const struct rota_listen_options defaults;
-	struct ri_address parsed;
-	const int fd = open_socket(&parsed, address, port);
+	struct rota_address parsed;
+	const int fd = open_socket(&parsed, address, port, SOCK_STREAM);
 
 	if (fd < 0)
 		return fd;
-	return keep_or_close(fd, prepare(fd, &parsed,
-					 options ? options : &defaults));
+	return keep_or_close(fd, prepare(fd, &parsed, options));
+}
+
+int rota_listen_datagram(const char *address, uint16_t port,
+			 const struct rota_listen_options *options)
+{
+	struct rota_address parsed;
+	const int fd = open_socket(&parsed, address, port, SOCK_DGRAM);
+
+	if (fd < 0)
+		return fd;
+	return keep_or_close(fd, bind_to(fd, &parsed, options));
 }
 
 int rota_dial(const char *address, uint16_t port)
 {
-	const struct ri_kernel *kernel;
-	struct ri_address parsed;
-	const int fd = open_socket(&parsed, address, port);
+	struct rota_address parsed;
+	const int fd = open_socket(&parsed, address, port, SOCK_STREAM);
 	int error = 0;
 
 	if (fd < 0)
 		return fd;
-	kernel = kernel_here();
 	if (parsed.any.sa_family != AF_UNIX)
-		error = kernel->set_option(kernel, fd, IPPROTO_TCP, TCP_NODELAY,
-					   1);
+		error = set_flag(fd, IPPROTO_TCP, TCP_NODELAY);
 	if (!error)
 		error = rota_connect(fd, &parsed.any, parsed.bytes);
 	return keep_or_close(fd, error);
 }
 
+int rota_dial_datagram(const char *address, uint16_t port)
+{
+	struct rota_address parsed;
+	const int fd = open_socket(&parsed, address, port, SOCK_DGRAM);
+
+	if (fd < 0)
+		return fd;
+	return keep_or_close(fd, rota_connect(fd, &parsed.any, parsed.bytes));
+}
+
 int rota_local_name(int fd, char *name, size_t bytes)
 {
-	struct ri_address address = { .bytes = sizeof(struct sockaddr_un) };
+	struct rota_address address = { .bytes = sizeof(address.storage) };
 	const struct ri_kernel *kernel;
 	int error;
 
 	ri_task_self("rota_local_name");
-	kernel = kernel_here();
+	kernel = ri_tasks_here()->loop.kernel;
 	error = kernel->local_address(kernel, fd, &address.any, &address.bytes);
-	return error < 0 ? error : ri_address_print(&address, name, bytes);
+	return error < 0 ? error : rota_address_print(&address, name, bytes);
 }

@@ -37,8 +37,36 @@ static void look_again(struct rota_timer *timer)
 	leave(ri_tasks_here(), ri_container(timer, struct starved, timer), 0);
 }
 
+static const struct {
+	const char *name;
+	int error;
+	bool memory; /* it is short of that, not of descriptors */
+} shortages[] = {
+	{ "EMFILE", -EMFILE, false },
+	{ "ENFILE", -ENFILE, false },
+	{ "ENOMEM", -ENOMEM, true },
+	{ "ENOBUFS", -ENOBUFS, true },
+};
+
+/* Which of them it is; their number if none. */
+static size_t find(int error)
+{
+	size_t i = 0;
+
+	while (i < sizeof(shortages) / sizeof(shortages[0]) &&
+	       shortages[i].error != error)
+		i++;
+	return i;
+}
+
+bool ri_starved_by(int error)
+{
+	return find(error) < sizeof(shortages) / sizeof(shortages[0]);
+}
+
 static void tell(struct ri_tasks *tasks, int error)
 {
+	const size_t shortage = find(error);
 	const int64_t now_ns = ri_loop_now(&tasks->loop);
 	struct rlimit limit = { 0 };
 
@@ -46,19 +74,25 @@ static void tell(struct ri_tasks *tasks, int error)
 	    now_ns - tasks->starved_told_ns < TELL_AGAIN_NS)
 		return;
 	tasks->starved_told_ns = now_ns;
+	if (shortages[shortage].memory) {
+		ri_log(&tasks->loop.log,
+		       "no memory for a socket (%s): accepting waits for some",
+		       shortages[shortage].name);
+		return;
+	}
 	getrlimit(RLIMIT_NOFILE, &limit);
 	ri_log(&tasks->loop.log,
 	       "no descriptor left (%s, RLIMIT_NOFILE is %llu): accepting "
 	       "waits until one is closed",
-	       error == -EMFILE ? "EMFILE" : "ENFILE",
-	       (unsigned long long)limit.rlim_cur);
+	       shortages[shortage].name, (unsigned long long)limit.rlim_cur);
 }
 
 int ri_starved_wait(struct ri_tasks *tasks, int listener, int error)
 {
 	struct rota_task *self = ri_task_self("rota_accept");
 	struct starved starved = {
-		.wait = { .what = "a free descriptor", .interrupt = interrupt },
+		.wait = { .what = "a descriptor or memory",
+			  .interrupt = interrupt },
 		.timer = { .fire = look_again },
 		.task = self,
 		.listener = listener,

@@ -2,6 +2,8 @@
 #include "ring/features.h"
 
 #include <errno.h>
+#include <liburing.h>
+#include <stdalign.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -12,7 +14,22 @@ static const struct {
 	{ "abs_timer", RI_FEATURE_ABS_TIMER },
 	{ "no_iowait", RI_FEATURE_NO_IOWAIT },
 	{ "guard", RI_FEATURE_GUARD },
+	{ "futex", RI_FEATURE_FUTEX },
+	{ "waitid", RI_FEATURE_WAITID },
+	{ "ftruncate", RI_FEATURE_FTRUNCATE },
 };
+
+static const struct {
+	enum ri_opcode opcode;
+	enum ri_feature feature;
+} operations[] = {
+	{ RI_OP_WAITID, RI_FEATURE_WAITID },
+	{ RI_OP_FUTEX_WAIT, RI_FEATURE_FUTEX },
+	{ RI_OP_FTRUNCATE, RI_FEATURE_FTRUNCATE },
+};
+
+/* Operations that a probe has room for. */
+#define PROBED 64
 
 static unsigned find(const char *word, size_t length)
 {
@@ -35,7 +52,8 @@ int ri_features_masked(const struct ri_log *log, unsigned *mask)
 		if (!feature) {
 			ri_log(log,
 			       "ROTA_MASK: '%.*s' is unknown; the words are "
-			       "abs_timer, no_iowait, guard",
+			       "abs_timer, no_iowait, guard, futex, "
+			       "waitid, ftruncate",
 			       (int)length, word);
 			return -EINVAL;
 		}
@@ -44,4 +62,22 @@ int ri_features_masked(const struct ri_log *log, unsigned *mask)
 		word += *word == ',';
 	}
 	return 0;
+}
+
+unsigned ri_features_of_opcodes(const struct ri_kernel *kernel, int fd)
+{
+	alignas(struct io_uring_probe) unsigned char
+		room[sizeof(struct io_uring_probe) +
+		     PROBED * sizeof(struct io_uring_probe_op)] = { 0 };
+	const struct io_uring_probe *probe =
+		(const struct io_uring_probe *)(const void *)room;
+	unsigned features = 0;
+
+	if (kernel->enroll(kernel, fd, IORING_REGISTER_PROBE, room, PROBED) < 0)
+		return 0;
+	for (size_t i = 0; i < sizeof(operations) / sizeof(operations[0]); i++)
+		if (probe->ops[operations[i].opcode].flags &
+		    IO_URING_OP_SUPPORTED)
+			features |= operations[i].feature;
+	return features;
 }

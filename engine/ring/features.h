@@ -7,6 +7,7 @@
 #ifndef RI_RING_FEATURES_H
 #define RI_RING_FEATURES_H
 
+#include "base/kernel.h"
 #include "base/log.h"
 
 enum ri_feature {
@@ -16,11 +17,28 @@ enum ri_feature {
 	RI_FEATURE_NO_IOWAIT = 2,
 	/* Linux 6.13: guard pages that split no mapping. */
 	RI_FEATURE_GUARD = 4,
+	/* Linux 6.7: operations that wait for a futex. */
+	RI_FEATURE_FUTEX = 8,
+	/* Linux 6.7: one that waits for a process. */
+	RI_FEATURE_WAITID = 16,
+	/* Linux 6.9: one that cuts a file. */
+	RI_FEATURE_FTRUNCATE = 32,
+};
+
+/* The operations behind the last three. They are enumerators of newer headers
+ * of liburing, hence names of our own. */
+enum ri_opcode {
+	RI_OP_WAITID = 50,
+	RI_OP_FUTEX_WAIT = 51,
+	RI_OP_FTRUNCATE = 55,
 };
 
 /* Reads ROTA_MASK, words with commas between, by secure_getenv(3): *mask gets
  * the features to leave out. -EINVAL, and a line that names the words there
  * are, when one is unknown. */
 int ri_features_masked(const struct ri_log *log, unsigned *mask);
+
+/* Which features the ring with this descriptor has as operations. */
+unsigned ri_features_of_opcodes(const struct ri_kernel *kernel, int fd);
 
 #endif

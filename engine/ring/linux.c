@@ -7,9 +7,12 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/futex.h>
 #include <liburing.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -119,11 +122,19 @@ static int socket_listen(const struct ri_kernel *kernel, int fd, int backlog)
 	return or_errno(listen(fd, backlog));
 }
 
-static int set_option(const struct ri_kernel *kernel, int fd, int level,
-		      int option, int value)
+static int set_option(const struct ri_kernel *kernel,
+		      const struct ri_option *option)
 {
 	(void)kernel;
-	return or_errno(setsockopt(fd, level, option, &value, sizeof(value)));
+	return or_errno(setsockopt(option->fd, option->level, option->name,
+				   option->value, option->bytes));
+}
+
+static int get_option(const struct ri_kernel *kernel, struct ri_option *option)
+{
+	(void)kernel;
+	return or_errno(getsockopt(option->fd, option->level, option->name,
+				   option->value, &option->bytes));
 }
 
 static int local_address(const struct ri_kernel *kernel, int fd, void *address,
@@ -131,6 +142,35 @@ static int local_address(const struct ri_kernel *kernel, int fd, void *address,
 {
 	(void)kernel;
 	return or_errno(getsockname(fd, address, bytes));
+}
+
+static int truncate_file(const struct ri_kernel *kernel, int fd, int64_t bytes)
+{
+	(void)kernel;
+	return or_errno(ftruncate(fd, bytes));
+}
+
+static int futex_wake(const struct ri_kernel *kernel, const uint32_t *word,
+		      int count, bool shared)
+{
+	(void)kernel;
+	return or_errno((int)syscall(SYS_futex, word,
+				     shared ? FUTEX_WAKE : FUTEX_WAKE_PRIVATE,
+				     count, NULL, NULL, 0));
+}
+
+static int process_open(const struct ri_kernel *kernel, int process)
+{
+	(void)kernel;
+	return or_errno((int)syscall(SYS_pidfd_open, process, 0));
+}
+
+static int process_wait(const struct ri_kernel *kernel,
+			const struct ri_child *child)
+{
+	(void)kernel;
+	return or_errno(waitid((idtype_t)child->type, child->id, child->report,
+			       child->options | WNOHANG));
 }
 
 const struct ri_kernel ri_kernel_linux = {
@@ -147,5 +187,10 @@ const struct ri_kernel ri_kernel_linux = {
 	.bind = socket_bind,
 	.listen = socket_listen,
 	.set_option = set_option,
+	.get_option = get_option,
 	.local_address = local_address,
+	.truncate = truncate_file,
+	.futex_wake = futex_wake,
+	.process_open = process_open,
+	.process_wait = process_wait,
 };

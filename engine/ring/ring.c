@@ -124,6 +124,9 @@ static void probe_features(struct ri_ring *ring, unsigned masked)
 		ring->features |= RI_FEATURE_NO_IOWAIT;
 		ring->wait_flags |= ENTER_NO_IOWAIT;
 	}
+	ring->features |=
+		ri_features_of_opcodes(ring->kernel, ring->uring.ring_fd) &
+		~masked;
 }
 
 int ri_ring_open(struct ri_ring *ring, const struct ri_kernel *kernel,

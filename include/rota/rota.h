@@ -6,6 +6,7 @@
 #ifndef ROTA_ROTA_H
 #define ROTA_ROTA_H
 
+#include "rota/address.h"
 #include "rota/await.h"
 #include "rota/callback.h"
 #include "rota/clock.h"
@@ -13,10 +14,12 @@
 #include "rota/engine.h"
 #include "rota/error.h"
 #include "rota/file.h"
+#include "rota/futex.h"
 #include "rota/group.h"
 #include "rota/idle.h"
 #include "rota/link.h"
 #include "rota/observe.h"
+#include "rota/process.h"
 #include "rota/scope.h"
 #include "rota/shield.h"
 #include "rota/socket.h"

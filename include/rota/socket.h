@@ -4,17 +4,28 @@
  * the manual page (section 2) tells what it returns and which -errno mean
  * what.
  *
- * For every verb, unless it says otherwise: it suspends; tasks only; in a
- * cancelled task it returns -ECANCELED or -ETIME at once, without having
- * begun; a cancel that comes later stops it if the kernel still can, else its
- * result is returned, which is never lost. The buffer is the kernel's until it
- * returns. Lengths over INT_MAX are -EINVAL. Descriptors are made with
- * SOCK_CLOEXEC, and are best left blocking: one with O_NONBLOCK makes the
- * kernel answer -EAGAIN where rota would wait. rota_close is in file.h.
+ * For every verb, unless it says otherwise: it suspends; tasks only. The
+ * memory that it is given is the kernel's until it returns; a NULL where
+ * something is needed is -EFAULT. Lengths over INT_MAX are -EINVAL.
+ * Descriptors are made with SOCK_CLOEXEC, and are best left blocking: one with
+ * O_NONBLOCK makes the kernel answer -EAGAIN where rota would wait.
+ *
+ * Cancels: in a cancelled task a verb returns -ECANCELED or -ETIME at once,
+ * without having begun. A cancel that comes later stops it if the kernel still
+ * can; otherwise its result is returned, which is never lost. So a connection
+ * that was accepted, and bytes that were received or sent, are told of also
+ * after a cancel.
+ *
+ * Closes: a rota_close (file.h) of the descriptor by another task of the loop
+ * is a cancel of what waits on it, with -EBADF.
+ *
+ * The verbs that never suspend (bind, listen, options, names) are for tasks
+ * only too, and are not refused in a cancelled one.
  */
 #ifndef ROTA_SOCKET_H
 #define ROTA_SOCKET_H
 
+#include "rota/address.h"
 #include "rota/file.h"
 
 #include <stdbool.h>
@@ -36,70 +47,135 @@ struct rota_listen_options {
 
 /* A listening TCP or Unix socket, close-on-exec.
  *
- * `address`: a literal IPv4 or IPv6 address ("127.0.0.1", "::1", also in
- * brackets), or "unix:PATH" (the port is ignored then, the path is not
- * removed); names are not looked up. Port 0: the kernel takes a free one.
- * `options` may be NULL. SO_REUSEADDR is set.
+ * `address` is one that rota_address_parse reads: "127.0.0.1", "::1",
+ * "unix:PATH", ... The file of a Unix socket is not removed. Port 0: the
+ * kernel takes a free one. `options` may be NULL. SO_REUSEADDR is set.
  *
- * -EINVAL: an address that is none of these, a path that is empty or over 107
- * bytes. Else what socket(2), bind(2) or listen(2) say: -EADDRINUSE,
- * -EADDRNOTAVAIL, -EACCES. Nothing is left open on an error. */
+ * -EINVAL, -ENODEV as rota_address_parse says. Else what socket(2), bind(2) or
+ * listen(2) say: -EADDRINUSE, -EADDRNOTAVAIL, -EACCES. Nothing is left open on
+ * an error, or after a cancel. */
 int rota_listen(const char *address, uint16_t port,
 		const struct rota_listen_options *options)
 	__attribute__((warn_unused_result));
 
 /* A connected TCP (with TCP_NODELAY) or Unix stream socket to an address as in
- * rota_listen. -EINVAL as there; else what connect(2) says: -ECONNREFUSED,
- * -ENETUNREACH, -ETIMEDOUT. A connect that is cancelled half-way has its
- * socket closed. */
+ * rota_listen. -EINVAL, -ENODEV as there; else what connect(2) says:
+ * -ECONNREFUSED, -ENETUNREACH, -ETIMEDOUT. A connect that is cancelled
+ * half-way has its socket closed. */
 int rota_dial(const char *address, uint16_t port)
 	__attribute__((warn_unused_result));
 
-/* The local address of a socket as text: "127.0.0.1:7777", "[::1]:7777",
- * "unix:PATH". Returns its length; -ENOSPC if it does not fit into `bytes`
- * with its end, -EAFNOSUPPORT for other families, else what getsockname(2)
- * says. Does not suspend. Tasks only. */
+/* A UDP or Unix datagram socket that is bound to an address as in rota_listen,
+ * for rota_recvfrom and rota_sendto. Of the options only reuse_port counts;
+ * they may be NULL. Errors as there. */
+int rota_listen_datagram(const char *address, uint16_t port,
+			 const struct rota_listen_options *options)
+	__attribute__((warn_unused_result));
+
+/* A UDP or Unix datagram socket that is connected to an address, for rota_send
+ * and rota_recv. (A Unix one has no name of its own that could be answered
+ * to.) Errors as in rota_dial. */
+int rota_dial_datagram(const char *address, uint16_t port)
+	__attribute__((warn_unused_result));
+
+/* The local address of a socket as rota_address_print writes it: its length;
+ * -ENOSPC, -EAFNOSUPPORT, else what getsockname(2) says. Never suspends. */
 int rota_local_name(int fd, char *name, size_t bytes)
 	__attribute__((warn_unused_result));
 
 /* accept4(2): the next connection. Connections that went away before they were
- * accepted (ECONNABORTED) are passed over. While the process or the system has
- * no descriptor left (EMFILE, ENFILE) it waits for one, looking again whenever
- * this loop closes one and every 10 ms, with one line to the log a second at
- * most. -EINVAL: not listening, or shut down. A connection that was accepted
- * is returned, also after a cancel. */
+ * accepted, or whose network failed, are passed over, as accept(2) advises:
+ * -ECONNABORTED, -ENETDOWN, -EPROTO, -ENOPROTOOPT, -EHOSTDOWN, -ENONET,
+ * -EHOSTUNREACH, -ENETUNREACH are never returned. While the process or the
+ * system has no descriptor left (EMFILE, ENFILE) or no memory for a socket
+ * (ENOMEM, ENOBUFS) it waits, looking again whenever this loop closes a
+ * descriptor and every 10 ms, with one line to the log a second at most.
+ * -EINVAL: not listening, or shut down.
+ *
+ * A cancel ends either wait; a connection that was accepted is returned, also
+ * after a cancel. */
 int rota_accept(int listener) __attribute__((warn_unused_result));
 
-/* socket(2). */
+/* The same, and where it comes from, into *from (may be NULL). */
+int rota_accept_from(int listener, struct rota_address *from)
+	__attribute__((warn_unused_result));
+
+/* socket(2). Over at once: no cancel meets it half-way. */
 int rota_socket(int domain, int type, int protocol)
 	__attribute__((warn_unused_result));
+
+/* bind(2), listen(2). Never suspend. */
+int rota_bind(int fd, const struct sockaddr *address, socklen_t bytes)
+	__attribute__((warn_unused_result));
+int rota_listen_on(int fd, int backlog) __attribute__((warn_unused_result));
 
 /* connect(2). After a cancel the socket is half-way and good for nothing but
  * rota_close. */
 int rota_connect(int fd, const struct sockaddr *address, socklen_t bytes)
 	__attribute__((warn_unused_result));
 
-/* send(2), always with MSG_NOSIGNAL: bytes sent, which may be fewer. A cancel
- * that comes when some are sent returns how many. */
+/* send(2), always with MSG_NOSIGNAL: bytes sent, which may be fewer (with
+ * MSG_WAITALL: only after a cancel, a close or an error). A cancel that comes
+ * when some are sent returns how many; after -ECANCELED none are. */
 int rota_send(int fd, const void *buffer, size_t bytes, int flags)
 	__attribute__((warn_unused_result));
 
 /* recv(2): bytes received, 0 when the peer has shut down its side. A cancelled
- * receive has taken no byte. */
+ * receive has taken no byte; with MSG_WAITALL, one that has some returns how
+ * many. */
 int rota_recv(int fd, void *buffer, size_t bytes, int flags)
 	__attribute__((warn_unused_result));
 
 /* Sends all of it, in as many sends as it takes. 0, or -errno; *done (may be
- * NULL) tells in either case how many bytes were sent. Any length. */
+ * NULL) tells in either case how many bytes were sent, also after a cancel or
+ * a close. Any length. */
 int rota_send_all(int fd, const void *buffer, size_t bytes, size_t *done)
+	__attribute__((warn_unused_result));
+
+/* Receives all of it, from a stream. 0, or -errno; *done (may be NULL) tells in
+ * either case how many bytes have come, also after a cancel or a close: they
+ * are in the buffer. -ENODATA: the peer shut down its side before. Any
+ * length. */
+int rota_recv_full(int fd, void *buffer, size_t bytes, size_t *done)
+	__attribute__((warn_unused_result));
+
+/* sendmsg(2), always with MSG_NOSIGNAL: bytes sent. Cancels as in rota_send.
+ * The message, and all that it points to, is the kernel's until it returns;
+ * more than 1024 pieces are -EMSGSIZE. */
+int rota_sendmsg(int fd, const struct msghdr *message, int flags)
+	__attribute__((warn_unused_result));
+
+/* recvmsg(2), always with MSG_CMSG_CLOEXEC: descriptors that were passed are
+ * close-on-exec. Cancels as in rota_recv: after -ECANCELED nothing was taken,
+ * neither bytes nor descriptors. */
+int rota_recvmsg(int fd, struct msghdr *message, int flags)
+	__attribute__((warn_unused_result));
+
+/* sendto(2), recvfrom(2) over those two: a datagram and its peer. `to` NULL:
+ * the one that the socket is connected to. `from` may be NULL; its `bytes` are
+ * 0 where no peer is told: on an error, on a connected stream. Cancels as in
+ * rota_send and rota_recv. A datagram that is longer than the buffer loses the
+ * rest; with MSG_TRUNC its whole length is returned. */
+int rota_sendto(int fd, const void *buffer, size_t bytes, int flags,
+		const struct rota_address *to)
+	__attribute__((warn_unused_result));
+int rota_recvfrom(int fd, void *buffer, size_t bytes, int flags,
+		  struct rota_address *from)
+	__attribute__((warn_unused_result));
+
+/* setsockopt(2), getsockopt(2): 0 or -errno. Never suspend. */
+int rota_setsockopt(int fd, int level, int name, const void *value,
+		    socklen_t bytes) __attribute__((warn_unused_result));
+int rota_getsockopt(int fd, int level, int name, void *value, socklen_t *bytes)
 	__attribute__((warn_unused_result));
 
 /* shutdown(2), at once. A release verb: never refused, never cancelled. */
 int rota_shutdown(int fd, int how);
 
-/* Waits until the descriptor is ready: poll(2) for one. `events` is POLLIN,
- * POLLOUT, ...; returns those that came. POLLERR, POLLHUP and, other than with
- * poll(2), POLLRDHUP come without being asked for. */
+/* Waits until the descriptor, of any kind, is ready: poll(2) for one. `events`
+ * is POLLIN, POLLOUT, ...; returns those that came. POLLERR, POLLHUP and, other
+ * than with poll(2), POLLRDHUP come without being asked for. A cancel ends the
+ * wait. */
 int rota_poll(int fd, unsigned events) __attribute__((warn_unused_result));
 
 #pragma GCC visibility pop

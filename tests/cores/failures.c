@@ -143,29 +143,30 @@ static void memory_for_the_ring_may_lack_at_first(void **state)
 	assert_int_equal(fail_each(TEST_RING_OPEN, -ENOMEM, true), 1);
 }
 
-/* Of the ring's descriptor, which we do without; of the workers; and its
- * withdrawal. */
+/* Of the ring's descriptor, which we do without; the probe, too; of the workers;
+ * and the withdrawal of the descriptor. */
 static void each_registration_may_fail(void **state)
 {
 	static struct seen seen;
 	bool fired;
-	int results[4];
+	int results[5];
 
 	(void)state;
-	for (unsigned i = 0; i < 4; i++) {
+	for (unsigned i = 0; i < 5; i++) {
 		results[i] = run_with_fault(
 			&seen,
 			&(struct test_fault){ .call = TEST_ENROLL,
 					      .nth = i + 1,
 					      .error = -ENOMEM },
 			&fired);
-		assert_int_equal(fired, i < 3);
+		assert_int_equal(fired, i < 4);
 		assert_int_equal(test_kernel_left(&seen.kernel), 0);
 	}
 	assert_int_equal(results[0], 0);
-	assert_int_equal(results[1], -ENOMEM);
-	assert_int_equal(results[2], 0);
+	assert_int_equal(results[1], 0);
+	assert_int_equal(results[2], -ENOMEM);
 	assert_int_equal(results[3], 0);
+	assert_int_equal(results[4], 0);
 }
 
 int main(void)

@@ -57,7 +57,10 @@ static void each_word_masks_one_feature(void **state)
 	masks("no_iowait", RI_FEATURE_NO_IOWAIT);
 	masks("guard", RI_FEATURE_GUARD);
 	masks("guard,abs_timer", RI_FEATURE_GUARD | RI_FEATURE_ABS_TIMER);
-	masks("abs_timer,no_iowait,guard", 7);
+	masks("futex", RI_FEATURE_FUTEX);
+	masks("waitid", RI_FEATURE_WAITID);
+	masks("ftruncate", RI_FEATURE_FTRUNCATE);
+	masks("abs_timer,no_iowait,guard,futex,waitid,ftruncate", 63);
 }
 
 static void without_the_variable_nothing_is_masked(void **state)
@@ -83,7 +86,7 @@ static void an_unknown_word_is_an_error_that_lists_the_words(void **state)
 		"turbo", "guards", "guar", "guard,turbo", "guard abs_timer", ","
 	};
 	const char words[] = "is unknown; the words are abs_timer, no_iowait, "
-			     "guard\n";
+			     "guard, futex, waitid, ftruncate\n";
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(unknown) / sizeof(unknown[0]); i++) {
@@ -120,7 +123,7 @@ static void a_masked_feature_is_not_used(void **state)
 	const unsigned all = features_with(0);
 
 	(void)state;
-	for (unsigned masked = 0; masked < 8; masked++)
+	for (unsigned masked = 0; masked < 64; masked++)
 		assert_int_equal(features_with(masked), all & ~masked);
 	if (!all)
 		test_skip("this kernel has nothing that could be masked");
@@ -142,6 +145,27 @@ static void a_flag_that_the_kernel_refuses_is_not_used(void **state)
 	assert_int_equal(ring.features & RI_FEATURE_ABS_TIMER, 0);
 	ri_ring_close(&ring);
 	assert_int_equal(test_kernel_left(&kernel), 0);
+}
+
+/* A kernel without the probe has none of what it tells of. */
+static void without_a_probe_no_operation_is_used(void **state)
+{
+	const struct ri_ring_options options = { 0 };
+	const struct ri_log log = { 0 };
+	struct test_kernel kernel;
+	struct ri_ring ring;
+
+	(void)state;
+	test_kernel_init(&kernel);
+	test_kernel_fail(&kernel,
+			 &(struct test_fault){ .call = TEST_ENROLL,
+					       .detail = IORING_REGISTER_PROBE,
+					       .error = -EINVAL });
+	assert_int_equal(ri_ring_open(&ring, &kernel.table, &log, &options), 0);
+	assert_int_equal(ring.features & (RI_FEATURE_FUTEX | RI_FEATURE_WAITID |
+					  RI_FEATURE_FTRUNCATE),
+			 0);
+	ri_ring_close(&ring);
 }
 
 /* How long a wait of 20 ms takes, and a wait whose deadline is past. */
@@ -184,6 +208,7 @@ int main(void)
 		CASE(an_unknown_word_is_an_error_that_lists_the_words),
 		CASE(a_masked_feature_is_not_used),
 		CASE(a_flag_that_the_kernel_refuses_is_not_used),
+		CASE(without_a_probe_no_operation_is_used),
 		CASE(waits_end_in_time_by_every_mask),
 	};
 

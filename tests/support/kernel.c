@@ -286,14 +286,21 @@ static int socket_listen(const struct ri_kernel *table, int fd, int backlog)
 		     : ri_kernel_linux.listen(&ri_kernel_linux, fd, backlog);
 }
 
-static int set_option(const struct ri_kernel *table, int fd, int level,
-		      int option, int value)
+static int set_option(const struct ri_kernel *table,
+		      const struct ri_option *option)
 {
-	const int error = note(kernel_of(table), TEST_SET_OPTION, option);
+	const int error = note(kernel_of(table), TEST_SET_OPTION, option->name);
 
 	return error ? error
-		     : ri_kernel_linux.set_option(&ri_kernel_linux, fd, level,
-						  option, value);
+		     : ri_kernel_linux.set_option(&ri_kernel_linux, option);
+}
+
+static int get_option(const struct ri_kernel *table, struct ri_option *option)
+{
+	const int error = note(kernel_of(table), TEST_GET_OPTION, option->name);
+
+	return error ? error
+		     : ri_kernel_linux.get_option(&ri_kernel_linux, option);
 }
 
 static int local_address(const struct ri_kernel *table, int fd, void *address,
@@ -304,6 +311,42 @@ static int local_address(const struct ri_kernel *table, int fd, void *address,
 	return error ? error
 		     : ri_kernel_linux.local_address(&ri_kernel_linux, fd,
 						     address, bytes);
+}
+
+static int truncate_file(const struct ri_kernel *table, int fd, int64_t bytes)
+{
+	const int error = note(kernel_of(table), TEST_TRUNCATE, fd);
+
+	return error ? error
+		     : ri_kernel_linux.truncate(&ri_kernel_linux, fd, bytes);
+}
+
+static int futex_wake(const struct ri_kernel *table, const uint32_t *word,
+		      int count, bool shared)
+{
+	const int error = note(kernel_of(table), TEST_FUTEX_WAKE, count);
+
+	return error ? error
+		     : ri_kernel_linux.futex_wake(&ri_kernel_linux, word, count,
+						  shared);
+}
+
+static int process_open(const struct ri_kernel *table, int process)
+{
+	const int error = note(kernel_of(table), TEST_PROCESS_OPEN, process);
+
+	return error ? error
+		     : ri_kernel_linux.process_open(&ri_kernel_linux, process);
+}
+
+static int process_wait(const struct ri_kernel *table,
+			const struct ri_child *child)
+{
+	const int error =
+		note(kernel_of(table), TEST_PROCESS_WAIT, child->options);
+
+	return error ? error
+		     : ri_kernel_linux.process_wait(&ri_kernel_linux, child);
 }
 
 void test_kernel_init(struct test_kernel *kernel)
@@ -324,7 +367,12 @@ void test_kernel_init(struct test_kernel *kernel)
 		.bind = socket_bind,
 		.listen = socket_listen,
 		.set_option = set_option,
+		.get_option = get_option,
 		.local_address = local_address,
+		.truncate = truncate_file,
+		.futex_wake = futex_wake,
+		.process_open = process_open,
+		.process_wait = process_wait,
 	};
 }
 

@@ -41,8 +41,13 @@ enum test_call {
 	TEST_BIND,      /* (descriptor, also of those below) */
 	TEST_LISTEN,
 	TEST_SET_OPTION, /* (option) */
+	TEST_GET_OPTION, /* (option) */
 	TEST_LOCAL_ADDRESS,
-	TEST_ANY_CALL, /* each of them */
+	TEST_TRUNCATE,
+	TEST_FUTEX_WAKE,   /* (count) */
+	TEST_PROCESS_OPEN, /* (process) */
+	TEST_PROCESS_WAIT, /* (options) */
+	TEST_ANY_CALL,     /* each of them */
 	TEST_CALLS,
 };
 

@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: MIT */
+#include "rota/socket.h"
+#include "task/task.h"
+
+#include <errno.h>
+
+int rota_setsockopt(int fd, int level, int name, const void *value,
+		    socklen_t bytes)
+{
+	const struct ri_option option = { fd, level, name, bytes,
+					  (void *)value };
+	const struct ri_kernel *kernel;
+
+	ri_task_self(__func__);
+	kernel = ri_tasks_here()->loop.kernel;
+	return kernel->set_option(kernel, &option);
+}
+
+int rota_getsockopt(int fd, int level, int name, void *value, socklen_t *bytes)
+{
+	struct ri_option option = { fd, level, name, 0, value };
+	const struct ri_kernel *kernel;
+	int error;
+
+	ri_task_self(__func__);
+	if (!bytes)
+		return -EFAULT;
+	option.bytes = *bytes;
+	kernel = ri_tasks_here()->loop.kernel;
+	error = kernel->get_option(kernel, &option);
+	*bytes = option.bytes;
+	return error;
+}

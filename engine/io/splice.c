@@ -1,0 +1,68 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Moving bytes through a pipe. An operation that blocks holds one of the few
+ * worker threads of the kernel, and is listed by one descriptor only. So both
+ * ends are waited for by polls, which hold nothing and are found by a close of
+ * either; then a move that does not wait for a pipe.
+ */
+#include "rota/file.h"
+#include "rota/socket.h"
+#include "task/operation.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+
+struct move {
+	int fd_in;
+	int64_t offset_in; /* -1: its position, or it is a pipe */
+	int fd_out;
+	int64_t offset_out; /* as offset_in */
+	size_t bytes;       /* at most */
+	unsigned flags;     /* SPLICE_F_ ... */
+};
+
+static int move_once(const struct move *move, unsigned flags)
+{
+	struct io_uring_sqe *entry;
+	const int error = ri_verb_begin(&entry, "rota_splice", move->bytes);
+
+	if (error)
+		return error;
+	io_uring_prep_splice(entry, move->fd_in, move->offset_in, move->fd_out,
+			     move->offset_out, (unsigned)move->bytes,
+			     move->flags | flags);
+	return ri_verb_await(entry, "rota_splice", move->fd_out);
+}
+
+/* Waits until both can be moved. 0 or -errno. */
+static int poll_both(const struct move *move)
+{
+	const int events = rota_poll(move->fd_in, POLLIN);
+	int error = events < 0 ? events : 0;
+
+	if (!error)
+		error = rota_poll(move->fd_out, POLLOUT);
+	return error < 0 ? error : 0;
+}
+
+int rota_splice(int fd_in, int64_t offset_in, int fd_out, int64_t offset_out,
+		size_t bytes, unsigned flags)
+{
+	const struct move move = { fd_in,      offset_in, fd_out,
+				   offset_out, bytes,     flags };
+
+	if (!bytes || bytes > INT_MAX || flags & SPLICE_F_NONBLOCK)
+		return move_once(&move, 0);
+	for (;;) {
+		const int error = poll_both(&move);
+		int moved;
+
+		if (error)
+			return error;
+		moved = move_once(&move, SPLICE_F_NONBLOCK);
+		/* Others were faster, or came in between. */
+		if (moved != -EAGAIN)
+			return moved;
+	}
+}
