@@ -37,6 +37,7 @@ struct stage {
 	unsigned refusals; /* how many do */
 	unsigned accepts;  /* completions of them */
 	int64_t woken_ns;  /* the clock when the connection was there */
+	struct rota_address from;
 	int codes[4];
 };
 
@@ -143,25 +144,49 @@ static void a_connection_is_accepted_close_on_exec(void **state)
 	assert_int_equal(stage.codes[0], FD_CLOEXEC);
 }
 
-static void connections_that_went_away_are_passed_over(void **state)
+static void connections_that_failed_are_passed_over(void **state)
 {
-	struct stage stage = { .refusal = -ECONNABORTED, .refusals = 3 };
+	static const int refusals[] = { -ECONNABORTED, -ENETDOWN,   -EPROTO,
+					-ENOPROTOOPT,  -EHOSTDOWN,  -ENONET,
+					-EHOSTUNREACH, -ENETUNREACH };
 
 	(void)state;
-	assert_int_equal(run_refusing(&stage, accept_client), 0);
-	assert_true(stage.accepted >= 0);
-	assert_int_equal(stage.accepts, 4);
-	assert_int_equal(stage.woken_ns, START_NS);
-	assert_int_equal(stage.log.lines, 0);
+	for (int i = 0; i < 8; i++) {
+		struct stage stage = { .refusal = refusals[i], .refusals = 3 };
+
+		assert_int_equal(run_refusing(&stage, accept_client), 0);
+		assert_true(stage.accepted >= 0);
+		assert_int_equal(stage.accepts, 4);
+		assert_int_equal(stage.woken_ns, START_NS);
+		assert_int_equal(stage.log.lines, 0);
+	}
 }
 
-static void without_a_descriptor_it_looks_again_every_10_ms(void **state)
+static void what_will_not_get_better_is_told(void **state)
 {
-	static const int refusals[] = { -EMFILE, -ENFILE };
-	static const char *const names[] = { "EMFILE", "ENFILE" };
+	static const int refusals[] = { -EOPNOTSUPP, -EINVAL, -EPERM, -ENOTSOCK,
+					-ETIMEDOUT,  -EAGAIN, -EINTR, -EBADF };
 
 	(void)state;
-	for (int i = 0; i < 2; i++) {
+	for (int i = 0; i < 8; i++) {
+		struct stage stage = { .refusal = refusals[i], .refusals = 1 };
+
+		assert_int_equal(run_refusing(&stage, accept_client), 0);
+		assert_int_equal(stage.accepted, refusals[i]);
+		assert_int_equal(stage.accepts, 1);
+		assert_int_equal(stage.log.lines, 0);
+	}
+}
+
+static void
+without_a_descriptor_or_memory_it_looks_again_every_10_ms(void **state)
+{
+	static const int refusals[] = { -EMFILE, -ENFILE, -ENOMEM, -ENOBUFS };
+	static const char *const names[] = { "(EMFILE", "(ENFILE", "(ENOMEM",
+					     "(ENOBUFS" };
+
+	(void)state;
+	for (int i = 0; i < 4; i++) {
 		struct stage stage = { .refusal = refusals[i], .refusals = 3 };
 
 		assert_int_equal(run_refusing(&stage, accept_client), 0);
@@ -171,18 +196,60 @@ static void without_a_descriptor_it_looks_again_every_10_ms(void **state)
 				 START_NS + 30 * ROTA_MILLISECOND);
 		assert_int_equal(stage.log.lines, 1);
 		assert_true(test_log_has(&stage.log, names[i]));
-		assert_true(test_log_has(&stage.log, "RLIMIT_NOFILE"));
+		assert_int_equal(test_log_has(&stage.log, "RLIMIT_NOFILE"),
+				 i < 2);
+		assert_int_equal(test_log_has(&stage.log, "no memory"), i >= 2);
 	}
 }
 
 static void it_tells_so_once_a_second(void **state)
 {
-	struct stage stage = { .refusal = -EMFILE, .refusals = 250 };
+	static const int refusals[] = { -EMFILE, -ENOMEM };
 
 	(void)state;
-	assert_int_equal(run_refusing(&stage, accept_client), 0);
-	assert_int_equal(stage.accepts, 251);
-	assert_int_equal(stage.log.lines, 3);
+	for (int i = 0; i < 2; i++) {
+		struct stage stage = { .refusal = refusals[i],
+				       .refusals = 250 };
+
+		assert_int_equal(run_refusing(&stage, accept_client), 0);
+		assert_int_equal(stage.accepts, 251);
+		assert_int_equal(stage.log.lines, 3);
+	}
+}
+
+static int accept_named(void *arg)
+{
+	static const char name[] = "rota-accept";
+	struct sockaddr_un here = { .sun_family = AF_UNIX };
+	struct stage *stage = arg;
+	int error = open_listener(stage);
+
+	/* An abstract name for the client, with this process's number. */
+	snprintf(here.sun_path + 1, sizeof(here.sun_path) - 1, "%s-%d", name,
+		 (int)getpid());
+	stage->codes[0] =
+		bind(stage->client, (struct sockaddr *)&here, sizeof(here));
+	error |= connect_client(stage);
+	stage->accepted = rota_accept_from(stage->listener, &stage->from);
+	stage->codes[1] = stage->from.bytes == sizeof(here) &&
+			  !memcmp(&stage->from.any, &here, sizeof(here));
+	return error | close_all(stage);
+}
+
+static void an_accept_tells_who_came(void **state)
+{
+	struct stage stage = { .codes = { 1 } };
+
+	(void)state;
+	assert_int_equal(run_refusing(&stage, accept_named), 0);
+	assert_int_equal(stage.codes[0], 0);
+	assert_int_equal(stage.codes[1], 1);
+	/* The client that comes again has no name: what was told before it
+	 * is not told of it. */
+	stage = (struct stage){ .refusal = -EPROTO, .refusals = 1 };
+	assert_int_equal(run_refusing(&stage, accept_named), 0);
+	assert_int_equal(stage.accepts, 2);
+	assert_int_equal(stage.from.bytes, sizeof(sa_family_t));
 }
 
 static int accept_it(void *value)
@@ -367,9 +434,11 @@ int main(void)
 {
 	static const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_connection_is_accepted_close_on_exec),
-		cmocka_unit_test(connections_that_went_away_are_passed_over),
+		cmocka_unit_test(connections_that_failed_are_passed_over),
+		cmocka_unit_test(what_will_not_get_better_is_told),
+		cmocka_unit_test(an_accept_tells_who_came),
 		cmocka_unit_test(
-			without_a_descriptor_it_looks_again_every_10_ms),
+			without_a_descriptor_or_memory_it_looks_again_every_10_ms),
 		cmocka_unit_test(it_tells_so_once_a_second),
 		cmocka_unit_test(
 			the_loop_closing_a_descriptor_wakes_it_at_once),

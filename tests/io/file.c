@@ -7,6 +7,7 @@
 
 #include <fcntl.h>
 #include <limits.h>
+#include <poll.h>
 #include <pthread.h>
 #include <setjmp.h>
 #include <signal.h>
@@ -154,16 +155,20 @@ static int use_closed(void *arg)
 	codes[5] = rota_close(fd);
 	codes[6] = rota_close(-1);
 	codes[7] = rota_read(-1, &byte, 1);
+	codes[8] = rota_fdatasync(fd);
+	codes[9] = rota_ftruncate(fd, 0);
+	codes[10] = rota_fallocate(fd, 0, 0, 1);
+	codes[11] = rota_poll(fd, POLLIN);
 	return 0;
 }
 
 static void a_descriptor_that_is_not_open_is_ebadf(void **state)
 {
-	int codes[8] = { 0 };
+	int codes[12] = { 0 };
 
 	(void)state;
 	assert_int_equal(test_run(use_closed, codes), 0);
-	for (int i = 0; i < 8; i++)
+	for (int i = 0; i < 12; i++)
 		assert_int_equal(codes[i], -EBADF);
 }
 
@@ -190,6 +195,69 @@ static void lengths_over_int_max_and_negative_offsets_are_einval(void **state)
 	assert_int_equal(test_run(ask_too_much, codes), 0);
 	for (int i = 0; i < 6; i++)
 		assert_int_equal(codes[i], -EINVAL);
+}
+
+static int resize(void *arg)
+{
+	struct folder *folder = arg;
+	int *codes = folder->codes;
+	int fd = rota_open(folder->file, O_RDWR | O_CREAT, 0600);
+
+	if (fd < 0)
+		return fd;
+	codes[0] = rota_write(fd, "0123456789", 10);
+	codes[1] = rota_ftruncate(fd, 4);
+	codes[2] = rota_pread(fd, folder->bytes, 10, 0);
+	codes[3] = rota_fallocate(fd, 0, 6, 2);
+	codes[4] = (int)lseek(fd, 0, SEEK_END);
+	codes[5] = rota_fallocate(fd, FALLOC_FL_KEEP_SIZE, 0, 100);
+	codes[6] = (int)lseek(fd, 0, SEEK_END);
+	codes[7] = rota_fdatasync(fd);
+	codes[8] = rota_ftruncate(fd, -1);
+	codes[9] = rota_ftruncate(fd, INT64_MIN);
+	codes[10] = rota_fallocate(fd, 0, -1, 1);
+	codes[11] = rota_fallocate(fd, 0, 0, 0);
+	codes[12] = rota_fallocate(fd, 0x4000, 0, 1);
+	codes[13] = rota_ftruncate(fd, 0);
+	codes[14] = (int)lseek(fd, 0, SEEK_END);
+	return rota_close(fd);
+}
+
+static void expect_resized(void)
+{
+	static const int expected[] = { 10,          0,       4,       0,
+					8,           0,       8,       0,
+					-EINVAL,     -EINVAL, -EINVAL, -EINVAL,
+					-EOPNOTSUPP, 0,       0 };
+	struct folder folder;
+
+	folder_make(&folder);
+	assert_int_equal(test_run(resize, &folder), 0);
+	folder_remove(&folder);
+	for (int i = 0; i < 15; i++)
+		assert_int_equal(folder.codes[i], expected[i]);
+	assert_memory_equal(folder.bytes, "0123", 4);
+}
+
+static void a_file_is_cut_and_grown(void **state)
+{
+	(void)state;
+	expect_resized();
+}
+
+static void it_is_cut_also_without_that_operation(void **state)
+{
+	const char *mask = getenv("ROTA_MASK");
+	char *before = mask ? strdup(mask) : NULL;
+
+	(void)state;
+	setenv("ROTA_MASK", "ftruncate", 1);
+	expect_resized();
+	if (before)
+		setenv("ROTA_MASK", before, 1);
+	else
+		unsetenv("ROTA_MASK");
+	free(before);
 }
 
 static int write_int_max(void *arg)
@@ -387,9 +455,12 @@ static int use_cancelled(void *arg)
 	codes[3] = rota_pread(fd, folder->bytes, 1, 0);
 	codes[4] = rota_pwrite(fd, folder->bytes, 1, 0);
 	codes[5] = rota_fsync(fd);
-	codes[6] = rota_close(fd);
+	codes[6] = rota_fdatasync(fd);
+	codes[7] = rota_ftruncate(fd, 0);
+	codes[8] = rota_fallocate(fd, 0, 0, 1);
+	codes[9] = rota_close(fd);
 	rota_deadline_end(&deadline);
-	codes[7] = access(folder->file, F_OK);
+	codes[10] = access(folder->file, F_OK);
 	return 0;
 }
 
@@ -401,10 +472,10 @@ static void in_a_cancelled_task_only_close_does_anything(void **state)
 	folder_make(&folder);
 	assert_int_equal(test_run(use_cancelled, &folder), 0);
 	folder_remove(&folder);
-	for (int i = 0; i < 6; i++)
+	for (int i = 0; i < 9; i++)
 		assert_int_equal(folder.codes[i], -ETIME);
-	assert_int_equal(folder.codes[6], 0);
-	assert_int_equal(folder.codes[7], -1);
+	assert_int_equal(folder.codes[9], 0);
+	assert_int_equal(folder.codes[10], -1);
 }
 
 int main(void)
@@ -416,6 +487,8 @@ int main(void)
 		cmocka_unit_test(a_descriptor_that_is_not_open_is_ebadf),
 		cmocka_unit_test(
 			lengths_over_int_max_and_negative_offsets_are_einval),
+		cmocka_unit_test(a_file_is_cut_and_grown),
+		cmocka_unit_test(it_is_cut_also_without_that_operation),
 		cmocka_unit_test(a_length_of_int_max_is_not_refused),
 		cmocka_unit_test(
 			a_write_to_a_pipe_without_readers_is_epipe_and_no_signal),
