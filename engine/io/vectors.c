@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Reading and writing in several pieces. The list of them is the kernel's to
- * read, and to refuse: a bad pointer is -EFAULT there and a crash here.
+ * Reading and writing in several pieces. The list of them, and their count,
+ * are the kernel's to read and to refuse: a bad pointer is -EFAULT there and a
+ * crash here.
  */
 #include "rota/file.h"
 #include "task/operation.h"
@@ -10,9 +11,6 @@
 
 /* The file's own position, as readv(2) and writev(2) use it. */
 #define AT_POSITION ((int64_t)-1)
-
-/* How many pieces the system calls take. */
-#define PIECES_MAX 1024
 
 struct vector {
 	int opcode;                 /* READV or WRITEV */
@@ -25,12 +23,8 @@ static inline __attribute__((always_inline)) int
 move(const char *verb, int fd, const struct vector *vector)
 {
 	struct io_uring_sqe *entry;
-	int error;
+	const int error = ri_verb_begin(&entry, verb, 0);
 
-	ri_task_self(verb);
-	if (vector->count < 0 || vector->count > PIECES_MAX)
-		return -EINVAL;
-	error = ri_verb_begin(&entry, verb, 0);
 	if (error)
 		return error;
 	io_uring_prep_rw(vector->opcode, entry, fd, vector->pieces,

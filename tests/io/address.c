@@ -114,6 +114,10 @@ static void only_as_much_as_counts_is_written(void **state)
 	address.bytes = sizeof(sa_family_t) + 3;
 	assert_int_equal(rota_address_print(&address, text, sizeof(text)), 8);
 	assert_string_equal(text, "unix:xxx");
+	address.local.sun_path[0] = '\0';
+	assert_int_equal(rota_address_print(&address, text, sizeof(text)), 8);
+	assert_string_equal(text, "unix:@xx");
+	address.local.sun_path[0] = 'x';
 	/* As long as the kernel makes them: without an end. */
 	address.bytes = sizeof(address.local) + 1;
 	assert_int_equal(rota_address_print(&address, text, sizeof(text)),
@@ -127,7 +131,7 @@ static void only_as_much_as_counts_is_written(void **state)
 			 -EAFNOSUPPORT);
 }
 
-static void the_port_is_the_one_given(void **state)
+static void the_port_and_the_length_are_right(void **state)
 {
 	struct rota_address address;
 
@@ -139,6 +143,11 @@ static void the_port_is_the_one_given(void **state)
 	assert_int_equal(address.v6.sin6_port, 0);
 	assert_int_equal(address.bytes, sizeof(struct sockaddr_in6));
 	assert_int_equal(address.v6.sin6_scope_id, 0);
+	/* A path counts with its end, an abstract name without. */
+	assert_int_equal(rota_address_parse(&address, "unix:path", 0), 0);
+	assert_int_equal(address.bytes, sizeof(sa_family_t) + 5);
+	assert_int_equal(rota_address_parse(&address, "unix:@name", 0), 0);
+	assert_int_equal(address.bytes, sizeof(sa_family_t) + 5);
 }
 
 int main(void)
@@ -148,7 +157,7 @@ int main(void)
 		cmocka_unit_test(what_is_no_address_is_refused),
 		cmocka_unit_test(paths_and_names_have_107_bytes_at_most),
 		cmocka_unit_test(only_as_much_as_counts_is_written),
-		cmocka_unit_test(the_port_is_the_one_given),
+		cmocka_unit_test(the_port_and_the_length_are_right),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -280,20 +280,25 @@ static int splice_many(void *arg)
 {
 	struct stage *stage = arg;
 	struct rota_group group;
-	int error = 0, left = MANY;
+	int error = 0, left = MANY, other[2];
 	char byte;
+
+	if (pipe2(other, O_CLOEXEC))
+		return -errno;
 
 	rota_group_open(&group, NULL);
 	for (int i = 0; i < MANY; i++)
 		error |= rota_go(&group, splice_one, stage);
 	error |= rota_sleep(ROTA_MILLISECOND);
-	/* A thread is free for this. */
-	error |= rota_fsync(stage->file);
 	while (left-- && !error) {
 		error |= rota_write(stage->pipe[1], "x", 1) != 1;
 		error |= rota_recv(stage->pair[0], &byte, 1, 0) != 1;
+		/* All woke and one was served: a thread is free for this. */
+		error |= rota_splice(stage->file, 0, other[1], -1, 1, 0) != 1;
+		error |= rota_read(other[0], &byte, 1) != 1;
 	}
-	return error | rota_group_wait(&group);
+	error |= rota_group_wait(&group);
+	return error | rota_close(other[0]) | rota_close(other[1]);
 }
 
 static void those_that_wait_hold_no_thread(void **state)

@@ -168,6 +168,50 @@ static void without_a_probe_no_operation_is_used(void **state)
 	ri_ring_close(&ring);
 }
 
+/* A kernel that lacks one operation. */
+static int lacking;
+
+static int enroll_lacking(const struct ri_kernel *table, int fd,
+			  unsigned opcode, void *argument, unsigned count)
+{
+	struct io_uring_probe *probe = argument;
+	const int result = ri_kernel_linux.enroll(&ri_kernel_linux, fd, opcode,
+						  argument, count);
+
+	(void)table;
+	if (opcode == IORING_REGISTER_PROBE)
+		probe->ops[lacking].flags = 0;
+	return result;
+}
+
+static void an_operation_that_lacks_is_the_one_not_used(void **state)
+{
+	static const struct {
+		int opcode;
+		unsigned feature;
+	} lacks[] = {
+		{ RI_OP_WAITID, RI_FEATURE_WAITID },
+		{ RI_OP_FUTEX_WAIT, RI_FEATURE_FUTEX },
+		{ RI_OP_FTRUNCATE, RI_FEATURE_FTRUNCATE },
+	};
+	const struct ri_ring_options options = { 0 };
+	const struct ri_log log = { 0 };
+	const unsigned all = features_with(0);
+	struct test_kernel kernel;
+	struct ri_ring ring;
+
+	(void)state;
+	test_kernel_init(&kernel);
+	kernel.table.enroll = enroll_lacking;
+	for (int i = 0; i < 3; i++) {
+		lacking = lacks[i].opcode;
+		assert_int_equal(
+			ri_ring_open(&ring, &kernel.table, &log, &options), 0);
+		assert_int_equal(ring.features, all & ~lacks[i].feature);
+		ri_ring_close(&ring);
+	}
+}
+
 /* How long a wait of 20 ms takes, and a wait whose deadline is past. */
 static void wait_really(unsigned masked)
 {
@@ -209,6 +253,7 @@ int main(void)
 		CASE(a_masked_feature_is_not_used),
 		CASE(a_flag_that_the_kernel_refuses_is_not_used),
 		CASE(without_a_probe_no_operation_is_used),
+		CASE(an_operation_that_lacks_is_the_one_not_used),
 		CASE(waits_end_in_time_by_every_mask),
 	};
 
