@@ -71,6 +71,7 @@ static int serve(void *value)
 static int ask(int fd, int rounds)
 {
 	char buffer[64] = "hello";
+	const struct iovec piece = { buffer, sizeof(buffer) };
 	const int bytes = sizeof(buffer);
 	int error;
 
@@ -78,7 +79,13 @@ static int ask(int fd, int rounds)
 		error = rota_send_all(fd, buffer, sizeof(buffer), NULL);
 		if (error)
 			return error;
-		if (rota_recv(fd, buffer, sizeof(buffer), MSG_WAITALL) != bytes)
+		error = rota_recv_full(fd, buffer, sizeof(buffer), NULL);
+		if (error)
+			return error;
+		/* The same as a message, in pieces. */
+		if (rota_sendto(fd, buffer, sizeof(buffer), 0, NULL) != bytes)
+			return -EIO;
+		if (rota_readv(fd, &piece, 1) != bytes)
 			return -EIO;
 	}
 	return 0;
