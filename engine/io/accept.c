@@ -45,14 +45,14 @@ int rota_accept_from(int listener, struct rota_address *from)
 {
 	for (;;) {
 		const int fd = accept_one(listener, from);
-		int error = 0;
+		const bool starved = ri_starved_by(fd);
+		int error;
 
-		if (fd >= 0)
+		if (fd >= 0 || (!starved && !is_of_connection(fd)))
 			return fd;
-		if (ri_starved_by(fd))
+		error = ri_verb_again("rota_accept");
+		if (!error && starved)
 			error = ri_starved_wait(ri_tasks_here(), listener, fd);
-		else if (!is_of_connection(fd))
-			return fd;
 		if (error)
 			return error;
 	}

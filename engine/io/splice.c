@@ -35,15 +35,12 @@ static int move_once(const struct move *move, unsigned flags)
 	return ri_verb_await(entry, "rota_splice", move->fd_out);
 }
 
-/* Waits until both can be moved. 0 or -errno. */
-static int poll_both(const struct move *move)
+/* Waits until one end is ready. 0 or -errno. */
+static int poll_one(int fd, unsigned events)
 {
-	const int events = rota_poll(move->fd_in, POLLIN);
-	int error = events < 0 ? events : 0;
+	const int came = rota_poll(fd, events);
 
-	if (!error)
-		error = rota_poll(move->fd_out, POLLOUT);
-	return error < 0 ? error : 0;
+	return came < 0 ? came : ri_verb_again("rota_splice");
 }
 
 int rota_splice(int fd_in, int64_t offset_in, int fd_out, int64_t offset_out,
@@ -55,14 +52,18 @@ int rota_splice(int fd_in, int64_t offset_in, int fd_out, int64_t offset_out,
 	if (!bytes || bytes > INT_MAX || flags & SPLICE_F_NONBLOCK)
 		return move_once(&move, 0);
 	for (;;) {
-		const int error = poll_both(&move);
-		int moved;
+		int moved, error = poll_one(fd_in, POLLIN);
 
+		if (!error)
+			error = poll_one(fd_out, POLLOUT);
 		if (error)
 			return error;
 		moved = move_once(&move, SPLICE_F_NONBLOCK);
-		/* Others were faster, or came in between. */
 		if (moved != -EAGAIN)
 			return moved;
+		/* Others were faster, or came in between. */
+		error = ri_verb_again("rota_splice");
+		if (error)
+			return error;
 	}
 }

@@ -30,10 +30,13 @@ transfer(const struct transfer *all, step_fn *step, int nothing)
 		const int moved = step(all->fd, all->start + done,
 				       left > INT_MAX ? INT_MAX : left);
 
-		if (moved > 0)
-			done += (size_t)moved;
-		else
+		if (moved <= 0) {
 			result = moved ? moved : nothing;
+			break;
+		}
+		done += (size_t)moved;
+		if (done < all->bytes)
+			result = ri_verb_again("a transfer");
 	}
 	if (all->done)
 		*all->done = done;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "rota/await.h"
 
+#include "ring/features.h"
 #include "task/operation.h"
 
 #include <errno.h>
@@ -8,9 +9,7 @@
 
 /* Constants that liburing 2.3's headers lack, under names of our own. */
 #define OP_READ_MULTISHOT 49 /* Linux 6.7 */
-#define OP_WAITID 50         /* Linux 6.7, as are these: */
-#define OP_FUTEX_WAIT 51
-#define OP_FUTEX_WAKE 52
+#define OP_FUTEX_WAKE 52     /* Linux 6.7 */
 #define OP_FUTEX_WAITV 53
 #define OP_RECV_ZC 58                 /* Linux 6.15: always multishot */
 #define TIMEOUT_MULTISHOT (1u << 6)   /* Linux 6.4 */
@@ -51,8 +50,8 @@ static int descriptor_of(const struct io_uring_sqe *entry)
 	switch (entry->opcode) {
 	case IORING_OP_NOP:
 	case IORING_OP_SOCKET: /* a domain */
-	case OP_WAITID:        /* a process */
-	case OP_FUTEX_WAIT:    /* flags */
+	case RI_OP_WAITID:     /* a process */
+	case RI_OP_FUTEX_WAIT: /* flags */
 	case OP_FUTEX_WAKE:
 	case OP_FUTEX_WAITV:
 		return -1;

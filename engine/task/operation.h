@@ -73,11 +73,17 @@ int ri_release_await(struct io_uring_sqe *entry, const char *verb, int fd);
 void ri_operation_interrupt(struct ri_tasks *tasks, struct rota_task *task);
 
 /* Was the descriptor of the task's last operation closed before the task went
- * on? Then the number is somebody else's by now: verbs of several operations
- * ask after each. */
+ * on? */
 static inline bool ri_operation_closed(const struct rota_task *task)
 {
 	return (task->fiber.flags & RI_TASK_CLOSED) == RI_TASK_CLOSED;
+}
+
+/* Between two operations of one verb: 0, or -EBADF if the descriptor of the one
+ * that was awaited last is closed: the number may be somebody else's by now. */
+static inline int ri_verb_again(const char *verb)
+{
+	return ri_operation_closed(ri_task_self(verb)) ? -EBADF : 0;
 }
 
 /* Ends what tasks of this loop wait for on a descriptor, with -EBADF. */

@@ -333,6 +333,102 @@ static void a_close_that_finds_no_entry_waits_for_one(void **state)
 	assert_int_equal(test_process_descriptors(), before);
 }
 
+/* Three tasks go on in one turn: the first closes, the second opens and gets
+ * the number, the third has received one byte of two on it. */
+struct succession {
+	struct test_kernel kernel;
+	int pair[2];
+	int closed, opened, result;
+	size_t done;
+	bool released;
+};
+
+static int await_nop(void)
+{
+	struct io_uring_sqe entry;
+
+	io_uring_prep_nop(&entry);
+	return rota_await(&entry);
+}
+
+static int close_in_time(void *value)
+{
+	struct succession *story = *(struct succession **)value;
+	const int error = await_nop();
+
+	story->closed = rota_close(story->pair[0]);
+	return error;
+}
+
+static int open_next(void *value)
+{
+	struct succession *story = *(struct succession **)value;
+	const int error = await_nop();
+
+	story->opened = rota_open("/dev/zero", O_RDONLY, 0);
+	return error;
+}
+
+static int receive_two(void *value)
+{
+	struct succession *story = *(struct succession **)value;
+	char bytes[2];
+
+	story->result = rota_recv_full(story->pair[0], bytes, 2, &story->done);
+	return 0;
+}
+
+/* All three completions are held: the receive's is cut short. */
+static void release_in_order(struct test_kernel *kernel, void *context)
+{
+	struct succession *story = context;
+
+	if (story->released || test_kernel_held(kernel) < 3)
+		return;
+	story->released = true;
+	for (unsigned i = 0; i < 3; i++)
+		if (test_kernel_held_at(kernel, i)->opcode == IORING_OP_RECV)
+			test_kernel_held_at(kernel, i)->res = 1;
+	test_kernel_hold(kernel, NULL, NULL);
+	test_kernel_release_all(kernel);
+}
+
+static int succeed_each_other(void *arg)
+{
+	struct succession *story = arg;
+	struct rota_group group;
+	int error;
+
+	rota_group_open(&group, NULL);
+	error = rota_go(&group, close_in_time, story);
+	error |= rota_go(&group, open_next, story);
+	error |= rota_go(&group, receive_two, story);
+	return error | rota_group_wait(&group);
+}
+
+static void
+a_verb_of_several_steps_does_not_go_on_with_a_closed_number(void **state)
+{
+	static struct succession story;
+
+	(void)state;
+	test_kernel_init(&story.kernel);
+	story.kernel.on_idle = release_in_order;
+	story.kernel.idle_context = &story;
+	test_kernel_hold(&story.kernel, test_hold_all, NULL);
+	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM, 0, story.pair), 0);
+	assert_int_equal(write(story.pair[1], "ab", 2), 2);
+	assert_int_equal(test_run_with(NULL, &story.kernel.table,
+				       succeed_each_other, &story),
+			 0);
+	assert_int_equal(story.closed, 0);
+	assert_int_equal(story.opened, story.pair[0]);
+	assert_int_equal(story.result, -EBADF);
+	assert_int_equal(story.done, 1);
+	close(story.opened);
+	close(story.pair[1]);
+}
+
 int main(void)
 {
 	static const struct CMUnitTest tests[] = {
@@ -345,6 +441,8 @@ int main(void)
 		cmocka_unit_test(a_close_ends_a_wait_and_cancels_no_task),
 		cmocka_unit_test(close_and_shutdown_work_in_a_cancelled_task),
 		cmocka_unit_test(a_close_that_finds_no_entry_waits_for_one),
+		cmocka_unit_test(
+			a_verb_of_several_steps_does_not_go_on_with_a_closed_number),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
