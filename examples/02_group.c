@@ -32,19 +32,22 @@ static int job(void *value)
 static int run_jobs(void *arg)
 {
 	struct rota_group jobs;
-	int error;
+	int error, refused = 0;
 
 	(void)arg;
 	rota_group_open(&jobs, &(struct rota_group_options){ .limit = 2 });
 	for (int number = 1; number <= 5; number++) {
 		/* Waits for a slot; refused once the group is cancelled. */
-		error = rota_go(&jobs, job, number);
-		if (error) {
+		refused = rota_go(&jobs, job, number);
+		if (refused) {
 			printf("job %d: not started\n", number);
 			break;
 		}
 	}
+	/* A refusal is mostly the echo of a first error, but need not be. */
 	error = rota_group_wait(&jobs);
+	if (!error)
+		error = refused;
 	printf("all are gone, the first error: %s\n", strerror(-error));
 	return error == -EIO ? 0 : -EPROTO;
 }

@@ -108,16 +108,15 @@ static int run(void *arg)
 {
 	struct server server = { .listener =
 					 rota_listen("127.0.0.1", 0, NULL) };
-	struct sockaddr_in name = { 0 };
-	socklen_t bytes = sizeof(name);
+	struct rota_address address;
 	struct rota_group clients;
 	int error, result;
 
 	(void)arg;
-	if (server.listener < 0)
-		return server.listener;
-	getsockname(server.listener, (struct sockaddr *)&name, &bytes);
-	server.port = ntohs(name.sin_port);
+	if (server.listener < 0 ||
+	    rota_local_address(server.listener, &address))
+		return -EPROTO;
+	server.port = ntohs(address.v4.sin_port);
 	rota_group_open(&clients, NULL);
 	rota_group_open(&server.connections,
 			&(struct rota_group_options){ .name = "connections" });

@@ -247,6 +247,7 @@ static int run(void *arg)
 {
 	struct server *server = arg;
 	char name[160];
+	struct rota_address address;
 	int error;
 
 	server->listener = listen_on(&server->options, name, sizeof(name));
@@ -255,7 +256,9 @@ static int run(void *arg)
 			strerror(-server->listener));
 		return server->listener;
 	}
-	error = rota_local_name(server->listener, name, sizeof(name));
+	error = rota_local_address(server->listener, &address);
+	if (!error)
+		error = rota_address_print(&address, name, sizeof(name));
 	if (error >= 0 && !server->options.quiet) {
 		printf("rota-echo: listening on %s\n", name);
 		fflush(stdout);

@@ -77,8 +77,8 @@ struct ri_kernel {
 	 * text is terminated */
 	int (*read_text)(const struct ri_kernel *kernel, const char *path,
 			 char *text, size_t bytes);
-	/* bind(2), listen(2), setsockopt(2), getsockopt(2), getsockname(2):
-	 * what the ring of Linux 6.1 has no operations for, and what does not
+	/* bind(2), listen(2), setsockopt(2), getsockopt(2), getsockname(2),
+	 * getpeername(2): what the ring of Linux 6.1 has no operations for, and what does not
 	 * block */
 	int (*bind)(const struct ri_kernel *kernel, int fd, const void *address,
 		    unsigned bytes);
@@ -89,6 +89,8 @@ struct ri_kernel {
 			  struct ri_option *option);
 	int (*local_address)(const struct ri_kernel *kernel, int fd,
 			     void *address, unsigned *bytes);
+	int (*peer_address)(const struct ri_kernel *kernel, int fd,
+			    void *address, unsigned *bytes);
 	/* ftruncate(2), for rings without that operation */
 	int (*truncate)(const struct ri_kernel *kernel, int fd, int64_t bytes);
 	/* futex(2), FUTEX_WAKE: how many were woken. Does not block. */

@@ -117,15 +117,3 @@ int rota_dial_datagram(const char *address, uint16_t port)
 		return fd;
 	return keep_or_close(fd, rota_connect(fd, &parsed.any, parsed.bytes));
 }
-
-int rota_local_name(int fd, char *name, size_t bytes)
-{
-	struct rota_address address = { .bytes = sizeof(address.storage) };
-	const struct ri_kernel *kernel;
-	int error;
-
-	ri_task_self("rota_local_name");
-	kernel = ri_tasks_here()->loop.kernel;
-	error = kernel->local_address(kernel, fd, &address.any, &address.bytes);
-	return error < 0 ? error : rota_address_print(&address, name, bytes);
-}

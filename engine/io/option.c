@@ -1,4 +1,7 @@
 /* SPDX-License-Identifier: MIT */
+/*
+ * What is asked of a socket without waiting: options and addresses.
+ */
 #include "rota/socket.h"
 #include "task/task.h"
 
@@ -30,4 +33,25 @@ int rota_getsockopt(int fd, int level, int name, void *value, socklen_t *bytes)
 	error = kernel->get_option(kernel, &option);
 	*bytes = option.bytes;
 	return error;
+}
+
+int rota_local_address(int fd, struct rota_address *address)
+{
+	const struct ri_kernel *kernel;
+
+	ri_task_self(__func__);
+	kernel = ri_tasks_here()->loop.kernel;
+	address->bytes = sizeof(address->storage);
+	return kernel->local_address(kernel, fd, &address->any,
+				     &address->bytes);
+}
+
+int rota_peer_address(int fd, struct rota_address *address)
+{
+	const struct ri_kernel *kernel;
+
+	ri_task_self(__func__);
+	kernel = ri_tasks_here()->loop.kernel;
+	address->bytes = sizeof(address->storage);
+	return kernel->peer_address(kernel, fd, &address->any, &address->bytes);
 }

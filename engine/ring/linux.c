@@ -144,6 +144,13 @@ static int local_address(const struct ri_kernel *kernel, int fd, void *address,
 	return or_errno(getsockname(fd, address, bytes));
 }
 
+static int peer_address(const struct ri_kernel *kernel, int fd, void *address,
+			unsigned *bytes)
+{
+	(void)kernel;
+	return or_errno(getpeername(fd, address, bytes));
+}
+
 static int truncate_file(const struct ri_kernel *kernel, int fd, int64_t bytes)
 {
 	(void)kernel;
@@ -189,6 +196,7 @@ const struct ri_kernel ri_kernel_linux = {
 	.set_option = set_option,
 	.get_option = get_option,
 	.local_address = local_address,
+	.peer_address = peer_address,
 	.truncate = truncate_file,
 	.futex_wake = futex_wake,
 	.process_open = process_open,

@@ -9,7 +9,8 @@
  *	-ECANCELED   a scope of the task was cancelled (group.h)
  *	-ETIME       a scope of the task is past its deadline (deadline.h);
  *	             a socket's own time-outs are -ETIMEDOUT
- *	-ESHUTDOWN   a group drains: you are idle, or ask it for one more task
+ *	-ESHUTDOWN   a group drains: you are idle, or ask it for one more task;
+ *	             from rota_group_wait: not all ended within the grace
  *	-EAGAIN      full: a bound of the engine is reached, or you asked not
  *	             to wait
  *	-EDEADLK     the wait that you asked for could never end

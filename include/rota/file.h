@@ -42,11 +42,11 @@ extern "C" {
 
 struct statx; /* <sys/stat.h> has it, with _GNU_SOURCE */
 
-/* open(2): a descriptor, always with O_CLOEXEC. `mode` counts with O_CREAT and
- * O_TMPFILE only. A descriptor that was opened is returned, also after a
- * cancel. Other than with open(2), a FIFO does not wait for its other end
- * (-ENXIO to write without a reader), unless O_CREAT is among the flags: then
- * a worker thread waits, which a cancel stops. */
+/* open(2): a descriptor, always with O_CLOEXEC. The flags are in <fcntl.h>;
+ * `mode` counts with O_CREAT and O_TMPFILE only. A descriptor that was opened
+ * is returned, also after a cancel. Other than with open(2), a FIFO does not
+ * wait for its other end (-ENXIO to write without a reader), unless O_CREAT is
+ * among the flags: then a worker thread waits, which a cancel stops. */
 int rota_open(const char *path, int flags, mode_t mode)
 	__attribute__((warn_unused_result));
 

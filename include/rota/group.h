@@ -31,8 +31,8 @@ extern "C" {
 #endif
 #pragma GCC visibility push(default)
 
-/* What a task runs: gets a pointer to its copy of the value, aligned to 16
- * bytes, which lives as long as the task. Returns >= 0, or -errno: a failure,
+/* What a task runs: gets a pointer to its copy of the value (of a pointer: a
+ * pointer to that), aligned to 16 bytes, which lives as long as the task. Returns >= 0, or -errno: a failure,
  * unless it is a code that the group's own tasks were told (-ECANCELED once it
  * is cancelled, -ETIME past its deadline, -ESHUTDOWN while it drains). */
 typedef int rota_task_fn(void *value);
@@ -43,7 +43,9 @@ typedef int rota_task_fn(void *value);
 enum rota_group_mode {
 	ROTA_GROUP_FIRST_ERROR = 0,   /* the first failure cancels the group */
 	ROTA_GROUP_KEEP_GOING = 1,    /* failures are kept, nobody cancelled */
-	ROTA_GROUP_FIRST_SUCCESS = 2, /* the first result >= 0 cancels it */
+	ROTA_GROUP_FIRST_SUCCESS = 2, /* the first result >= 0 cancels it, its
+	                                 owner's sleep too, and is returned
+	                                 by rota_group_wait */
 };
 
 /* One member that failed. */

@@ -7,7 +7,7 @@
  *	struct rota_shield shield;
  *
  *	rota_shield_begin(&shield, 5 * ROTA_SECOND);
- *	rota_send_all(fd, goodbye, sizeof(goodbye), NULL);
+ *	error = rota_send_all(fd, goodbye, sizeof(goodbye), NULL);
  *	rota_shield_end(&shield);
  *
  * So that a shutdown does not hang in one, it has a grace: that long after

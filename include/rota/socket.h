@@ -78,9 +78,12 @@ int rota_listen_datagram(const char *address, uint16_t port,
 int rota_dial_datagram(const char *address, uint16_t port)
 	__attribute__((warn_unused_result));
 
-/* The local address of a socket as rota_address_print writes it: its length;
- * -ENOSPC, -EAFNOSUPPORT, else what getsockname(2) says. Never suspends. */
-int rota_local_name(int fd, char *name, size_t bytes)
+/* The address of a socket, and the one that it is connected to: 0, or what
+ * getsockname(2), getpeername(2) say: -ENOTCONN, -ENOTSOCK, -EBADF. Also in a
+ * cancelled task. Never suspend. */
+int rota_local_address(int fd, struct rota_address *address)
+	__attribute__((warn_unused_result));
+int rota_peer_address(int fd, struct rota_address *address)
 	__attribute__((warn_unused_result));
 
 /* accept4(2): the next connection. Connections that went away before they were

@@ -33,6 +33,15 @@ struct stage {
 	uint16_t port;
 };
 
+/* Its local address as text: the length, or -errno. */
+static int local_name(int fd, char *text, size_t bytes)
+{
+	struct rota_address address;
+	const int error = rota_local_address(fd, &address);
+
+	return error ? error : rota_address_print(&address, text, bytes);
+}
+
 static int option(int fd, int level, int name)
 {
 	int value = -1;
@@ -63,7 +72,7 @@ static int meet(void *arg)
 	if (listener < 0)
 		return listener;
 	stage->codes[0] =
-		rota_local_name(listener, stage->name, sizeof(stage->name));
+		local_name(listener, stage->name, sizeof(stage->name));
 	colon = strrchr(stage->name, ':');
 	stage->port = (uint16_t)atoi(colon + 1);
 	stage->codes[1] = fcntl(listener, F_GETFD);
@@ -198,8 +207,8 @@ static int use_long_paths(void *arg)
 	stage->path[5 + 107] = '\0';
 	fd = rota_listen(stage->path, 0, NULL);
 	stage->codes[0] = fd < 0 ? fd : 0;
-	stage->codes[1] = rota_local_name(fd, stage->name, 5 + 107);
-	stage->codes[2] = rota_local_name(fd, stage->name, 5 + 107 + 1);
+	stage->codes[1] = local_name(fd, stage->name, 5 + 107);
+	stage->codes[2] = local_name(fd, stage->name, 5 + 107 + 1);
 	rota_close(fd);
 	unlink(stage->path + 5);
 	strcat(stage->path, "x");
@@ -228,7 +237,7 @@ static int listen_in_vain(void *arg)
 	struct stage *stage = arg;
 	const int first = rota_listen("127.0.0.1", 0, NULL);
 
-	if (rota_local_name(first, stage->name, sizeof(stage->name)) < 0)
+	if (local_name(first, stage->name, sizeof(stage->name)) < 0)
 		return -EPROTO;
 	stage->port = (uint16_t)atoi(strchr(stage->name, ':') + 1);
 	stage->codes[0] = rota_listen("127.0.0.1", stage->port, NULL);
@@ -263,7 +272,7 @@ static int share_port(void *arg)
 	const int first = rota_listen("127.0.0.1", 0, &options);
 	int second;
 
-	if (rota_local_name(first, stage->name, sizeof(stage->name)) < 0)
+	if (local_name(first, stage->name, sizeof(stage->name)) < 0)
 		return -EPROTO;
 	stage->port = (uint16_t)atoi(strchr(stage->name, ':') + 1);
 	second = rota_listen("127.0.0.1", stage->port, &options);
@@ -326,15 +335,15 @@ static int name_oddly(void *arg)
 	/* A path without an end: 108 bytes, as the kernel allows it. */
 	memset(address.sun_path, 'x', sizeof(address.sun_path));
 	memcpy(address.sun_path, "/tmp/rota-", 10);
-	stage->codes[0] = rota_local_name(fd, stage->name, 128);
+	stage->codes[0] = local_name(fd, stage->name, 128);
 	error = bind(fd, (struct sockaddr *)&address, sizeof(address));
-	stage->codes[1] = rota_local_name(fd, stage->name, 128);
+	stage->codes[1] = local_name(fd, stage->name, 128);
 	memcpy(stage->path, address.sun_path, sizeof(address.sun_path));
 	unlink(stage->path);
-	stage->codes[2] = rota_local_name(STDIN_FILENO, stage->name, 128);
-	stage->codes[3] = rota_local_name(-1, stage->name, 128);
+	stage->codes[2] = local_name(STDIN_FILENO, stage->name, 128);
+	stage->codes[3] = local_name(-1, stage->name, 128);
 	other = rota_socket(AF_NETLINK, SOCK_RAW, 0);
-	stage->codes[4] = rota_local_name(other, stage->name, 128);
+	stage->codes[4] = local_name(other, stage->name, 128);
 	error |= rota_close(other);
 	return error | rota_close(fd);
 }
@@ -362,7 +371,7 @@ static int dial_the_busy(void *arg)
 	int listener, fds[8], count = 0, error = 0;
 
 	listener = rota_listen(stage->address, 0, &options);
-	if (rota_local_name(listener, stage->name, sizeof(stage->name)) < 0)
+	if (local_name(listener, stage->name, sizeof(stage->name)) < 0)
 		return listener;
 	stage->port = (uint16_t)atoi(strrchr(stage->name, ':') + 1);
 	rota_deadline_begin(&deadline, rota_after_ns(20 * ROTA_MILLISECOND));

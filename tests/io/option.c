@@ -110,11 +110,11 @@ static int listen_by_hand(void *arg)
 	stage->codes[0] = rota_bind(fd, &address.any, address.bytes);
 	stage->codes[1] = rota_listen_on(fd, 5);
 	rota_deadline_end(&deadline);
-	if (getsockname(fd, &address.any, &address.bytes))
-		return -errno;
+	error |= rota_local_address(fd, &address);
 	client = rota_dial("127.0.0.1", ntohs(address.v4.sin_port));
 	got = rota_accept_from(fd, &from);
-	error |= rota_local_name(client, name, sizeof(name)) < 0;
+	error |= rota_local_address(client, &address);
+	error |= rota_address_print(&address, name, sizeof(name)) < 0;
 	error |= rota_address_print(&from, peer, sizeof(peer)) < 0;
 	stage->codes[2] = strcmp(name, peer);
 	return error | rota_close(fd) | rota_close(client) | rota_close(got);
@@ -130,11 +130,48 @@ static void a_listener_is_made_step_by_step_and_tells_who_came(void **state)
 		assert_int_equal(stage.codes[i], 0);
 }
 
+struct ends {
+	struct rota_address dialled, local, peer;
+	int codes[4];
+};
+
+static int look_at_ends(void *arg)
+{
+	struct ends *ends = arg;
+	const int listener = rota_listen("127.0.0.1", 0, NULL);
+	int fd, error = rota_local_address(listener, &ends->dialled);
+
+	ends->codes[0] = rota_peer_address(listener, &ends->peer);
+	fd = rota_dial("127.0.0.1", ntohs(ends->dialled.v4.sin_port));
+	ends->codes[1] = rota_local_address(fd, &ends->local);
+	ends->codes[2] = rota_peer_address(fd, &ends->peer);
+	ends->codes[3] = rota_peer_address(-1, &ends->peer) == -EBADF;
+	return error | rota_close(fd) | rota_close(listener);
+}
+
+static void both_ends_of_a_connection_have_an_address(void **state)
+{
+	struct ends ends = { .codes = { 0 } };
+
+	(void)state;
+	assert_int_equal(test_run(look_at_ends, &ends), 0);
+	assert_int_equal(ends.codes[0], -ENOTCONN);
+	assert_int_equal(ends.codes[1], 0);
+	assert_int_equal(ends.codes[2], 0);
+	assert_int_equal(ends.codes[3], 1);
+	assert_int_not_equal(ends.dialled.v4.sin_port, 0);
+	assert_int_not_equal(ends.local.v4.sin_port, 0);
+	assert_int_not_equal(ends.local.v4.sin_port, ends.peer.v4.sin_port);
+	assert_int_equal(ends.peer.v4.sin_port, ends.dialled.v4.sin_port);
+	assert_int_equal(ends.peer.v4.sin_addr.s_addr, htonl(INADDR_LOOPBACK));
+}
+
 int main(void)
 {
 	static const struct CMUnitTest tests[] = {
 		cmocka_unit_test(an_option_of_any_size_is_set_and_read),
 		cmocka_unit_test(what_the_system_call_refuses_is_told),
+		cmocka_unit_test(both_ends_of_a_connection_have_an_address),
 		cmocka_unit_test(
 			a_listener_is_made_step_by_step_and_tells_who_came),
 	};

@@ -46,12 +46,11 @@ static int close_pair(struct stage *stage)
 static int open_tcp_pair(struct stage *stage)
 {
 	const int listener = rota_listen("127.0.0.1", 0, NULL);
-	char name[64];
+	struct rota_address address;
 
-	if (listener < 0 || rota_local_name(listener, name, sizeof(name)) < 0)
+	if (listener < 0 || rota_local_address(listener, &address))
 		return -EPROTO;
-	stage->pair[1] =
-		rota_dial("127.0.0.1", (uint16_t)atoi(strchr(name, ':') + 1));
+	stage->pair[1] = rota_dial("127.0.0.1", ntohs(address.v4.sin_port));
 	stage->pair[0] = rota_accept(listener);
 	rota_close(listener);
 	return stage->pair[0] < 0 || stage->pair[1] < 0 ? -EPROTO : 0;

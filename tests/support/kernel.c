@@ -313,6 +313,16 @@ static int local_address(const struct ri_kernel *table, int fd, void *address,
 						     address, bytes);
 }
 
+static int peer_address(const struct ri_kernel *table, int fd, void *address,
+			unsigned *bytes)
+{
+	const int error = note(kernel_of(table), TEST_PEER_ADDRESS, fd);
+
+	return error ? error
+		     : ri_kernel_linux.peer_address(&ri_kernel_linux, fd,
+						    address, bytes);
+}
+
 static int truncate_file(const struct ri_kernel *table, int fd, int64_t bytes)
 {
 	const int error = note(kernel_of(table), TEST_TRUNCATE, fd);
@@ -369,6 +379,7 @@ void test_kernel_init(struct test_kernel *kernel)
 		.set_option = set_option,
 		.get_option = get_option,
 		.local_address = local_address,
+		.peer_address = peer_address,
 		.truncate = truncate_file,
 		.futex_wake = futex_wake,
 		.process_open = process_open,

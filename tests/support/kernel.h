@@ -43,6 +43,7 @@ enum test_call {
 	TEST_SET_OPTION, /* (option) */
 	TEST_GET_OPTION, /* (option) */
 	TEST_LOCAL_ADDRESS,
+	TEST_PEER_ADDRESS,
 	TEST_TRUNCATE,
 	TEST_FUTEX_WAKE,   /* (count) */
 	TEST_PROCESS_OPEN, /* (process) */
