@@ -156,9 +156,11 @@ static void run_ready(struct ri_loop *loop)
 		ri_loop_leave(loop, &loop->thread);
 		/* Where stacks are not handed on, each end comes by here. */
 		ended = loop->vacated != NULL;
-		if (ended)
+		if (ended) {
+			check_not_forked(loop);
 			ri_stacks_give(&loop->stacks, loop->vacated_class,
 				       loop->vacated);
+		}
 		loop->vacated = NULL;
 	} while (ended && loop->turn_left > 0 && !ri_fifo_empty(&loop->ready));
 }
@@ -250,7 +252,6 @@ static void turn(struct ri_loop *loop)
 	bool idle;
 
 	run_ready(loop);
-	check_not_forked(loop);
 	idle = !loop->hooks->submit(loop) && ri_fifo_empty(&loop->ready);
 	if (!loop->live)
 		return;

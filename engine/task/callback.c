@@ -13,7 +13,7 @@ void rota_callback_begin_at(struct rota_callback *callback,
 	callback->fn = fn;
 	callback->arg = arg;
 	if (callback->scope.code)
-		ri_list_append(&ri_tasks_here()->callbacks,
+		ri_list_append(&ri_tasks_here()->sweeps,
 			       &callback->scope.sweep);
 }
 
@@ -23,20 +23,11 @@ bool rota_callback_end(struct rota_callback *callback)
 	return !(callback->scope.marks & RI_MARK_CALLED);
 }
 
-/* One by one from the list: what is called may cancel, which adds to it. */
-void ri_callbacks_run(struct ri_tasks *tasks)
+void ri_callback_call(struct rota_scope *scope)
 {
-	struct rota_link *link;
+	struct rota_callback *callback =
+		ri_container(scope, struct rota_callback, scope);
 
-	for (unsigned slice = RI_CANCEL_SLICE; slice; slice--) {
-		struct rota_callback *callback;
-
-		link = ri_list_take(&tasks->callbacks);
-		if (!link)
-			break;
-		callback =
-			ri_container(link, struct rota_callback, scope.sweep);
-		callback->scope.marks |= RI_MARK_CALLED;
-		callback->fn(callback->arg);
-	}
+	scope->marks |= RI_MARK_CALLED;
+	callback->fn(callback->arg);
 }

@@ -266,23 +266,20 @@ static void sweep_one(struct ri_tasks *tasks, struct rota_group *group)
 		ri_task_interrupt(tasks, task);
 }
 
-void ri_group_sweep(struct ri_tasks *tasks)
+unsigned ri_group_sweep(struct ri_tasks *tasks, struct rota_group *group,
+			unsigned slice)
 {
-	unsigned slice = RI_CANCEL_SLICE;
+	unsigned told = 0;
 
-	while (slice && !ri_list_empty(&tasks->sweeps)) {
-		struct rota_group *group = ri_container(
-			tasks->sweeps.next, struct rota_group, scope.sweep);
-
-		while (slice && group->swept &&
-		       !ri_list_empty(&group->members)) {
-			sweep_one(tasks, group);
-			group->swept--;
-			slice--;
-		}
-		if (!group->swept || ri_list_empty(&group->members))
-			ri_list_remove(&group->scope.sweep);
+	while (told < slice && group->swept &&
+	       !ri_list_empty(&group->members)) {
+		sweep_one(tasks, group);
+		group->swept--;
+		told++;
 	}
+	if (!group->swept || ri_list_empty(&group->members))
+		ri_list_remove(&group->scope.sweep);
+	return told;
 }
 
 void rota_group_cancel(struct rota_group *group, struct rota_cancellation cause)

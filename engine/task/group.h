@@ -27,7 +27,9 @@ void ri_group_left(struct ri_tasks *tasks, struct rota_group *group);
  * to end, or, without any, the owner goes on. */
 void ri_group_emptied(struct ri_tasks *tasks, struct rota_group *group);
 
-/* Tells members of cancelled groups, a slice of them. */
-void ri_group_sweep(struct ri_tasks *tasks);
+/* Tells members of a cancelled group, at most `slice` of them: returns how
+ * many. Takes the group off the list of sweeps when all are told. */
+unsigned ri_group_sweep(struct ri_tasks *tasks, struct rota_group *group,
+			unsigned slice);
 
 #endif

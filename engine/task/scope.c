@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "task/scope.h"
 
+#include "task/group.h"
 #include "task/operation.h"
 #include "task/park.h"
 
@@ -168,7 +169,7 @@ static void tell(struct ri_tasks *tasks, struct rota_scope *scope)
 		ri_group_cancelled(tasks, ri_container(scope, struct rota_group,
 						       scope));
 	else if (scope->kind == RI_SCOPE_CALLBACK)
-		ri_list_append(&tasks->callbacks, &scope->sweep);
+		ri_list_append(&tasks->sweeps, &scope->sweep);
 }
 
 static struct rota_scope *sibling_of(struct rota_chain *link)
@@ -223,6 +224,28 @@ void ri_scope_cancel(struct ri_tasks *tasks, struct rota_scope *scope, int code,
 			inside = ri_scope_next_inside(scope, inside);
 		}
 	} while (inside);
+}
+
+/* What is called may cancel, and so add to the list. */
+void ri_scopes_sweep(struct ri_tasks *tasks)
+{
+	unsigned slice = RI_CANCEL_SLICE;
+
+	while (slice && !ri_list_empty(&tasks->sweeps)) {
+		struct rota_scope *scope = ri_container(
+			tasks->sweeps.next, struct rota_scope, sweep);
+
+		if (scope->kind == RI_SCOPE_GROUP) {
+			slice -= ri_group_sweep(
+				tasks,
+				ri_container(scope, struct rota_group, scope),
+				slice);
+		} else {
+			ri_list_remove(&scope->sweep);
+			ri_callback_call(scope);
+			slice--;
+		}
+	}
 }
 
 void ri_scope_drain(struct ri_tasks *tasks, struct rota_scope *scope)

@@ -82,6 +82,10 @@ void ri_scope_cancel(struct ri_tasks *tasks, struct rota_scope *scope, int code,
 /* Ends idle sections inside, now and in future. */
 void ri_scope_drain(struct ri_tasks *tasks, struct rota_scope *scope);
 
+/* Tells who has to hear of cancels, a slice of them: members of groups, and
+ * callbacks, in the order in which their scopes ended. */
+void ri_scopes_sweep(struct ri_tasks *tasks);
+
 /* The next scope inside `top`, parents before children; NULL at the end. No
  * recursion: they nest as deep as a program likes. */
 struct rota_scope *ri_scope_next_inside(struct rota_scope *top,
@@ -93,6 +97,9 @@ void ri_task_interrupt(struct ri_tasks *tasks, struct rota_task *task);
 /* A cancelled group: its waiters for a slot wake, its members are swept.
  * (group.c) */
 void ri_group_cancelled(struct ri_tasks *tasks, struct rota_group *group);
+
+/* The scope of a callback is over. (callback.c) */
+void ri_callback_call(struct rota_scope *scope);
 
 /* The scope around a shield is over: its grace begins. (shield.c) */
 void ri_shield_outlived(struct ri_tasks *tasks, struct rota_scope *scope);

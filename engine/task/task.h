@@ -87,20 +87,20 @@ static_assert(sizeof(struct rota_task) == 192, "three cache lines");
 #define RI_DESCRIPTOR_BUCKETS 65536u
 
 struct ri_tasks {
-	struct ri_loop loop;        /* first: the loop is this, seen below */
-	struct rota_task *slab;     /* all records, used or not */
-	struct ri_fifo_node *free;  /* pile of records that were used */
-	unsigned made;              /* records of the slab used so far */
-	unsigned max;               /* the bound */
-	uint32_t next_id;           /* the id of the next task */
-	unsigned parked;            /* tasks in a wait, for counters */
-	uint8_t stack_class;        /* the default size of stacks */
-	struct rota_link sweeps;    /* cancelled groups with members to tell */
-	struct rota_link callbacks; /* those whose time has come */
-	struct ri_fifo cancels;     /* operations whose cancel is to write */
-	struct ri_fifo retries;     /* those whose cancel missed */
-	unsigned missed;            /* how many of those are in flight */
-	struct rota_timer retry;    /* when they are tried again */
+	struct ri_loop loop;       /* first: the loop is this, seen below */
+	struct rota_task *slab;    /* all records, used or not */
+	struct ri_fifo_node *free; /* pile of records that were used */
+	unsigned made;             /* records of the slab used so far */
+	unsigned max;              /* the bound */
+	uint32_t next_id;          /* the id of the next task */
+	unsigned parked;           /* tasks in a wait, for counters */
+	uint8_t stack_class;       /* the default size of stacks */
+	struct rota_link sweeps;   /* ended scopes of which somebody has still
+				      to be told */
+	struct ri_fifo cancels;    /* operations whose cancel is to write */
+	struct ri_fifo retries;    /* those whose cancel missed */
+	unsigned missed;           /* how many of those are in flight */
+	struct rota_timer retry;   /* when they are tried again */
 	struct rota_chain **descriptors; /* operations, by descriptor */
 	struct rota_link starved;        /* tasks that wait for a descriptor */
 	int64_t starved_told_ns;         /* when that was last told */
@@ -176,8 +176,5 @@ size_t ri_task_describe(const struct ri_tasks *tasks,
 int ri_task_accept(struct ri_tasks *tasks, struct rota_group *group,
 		   rota_task_fn *fn, const void *value,
 		   const struct rota_site *site, void *inherited);
-
-/* Calls callbacks whose scope is over, a slice of them. (callback.c) */
-void ri_callbacks_run(struct ri_tasks *tasks);
 
 #endif

@@ -88,26 +88,19 @@ static void run(struct ri_loop *loop, struct ri_fiber *fiber)
 		end_oddly(tasks, task, result);
 }
 
-/* Nobody has still to be told of a cancel. */
-static bool has_told_all(const struct ri_tasks *tasks)
-{
-	return ri_list_empty(&tasks->sweeps) &&
-	       ri_list_empty(&tasks->callbacks) &&
-	       ri_fifo_empty(&tasks->cancels);
-}
-
 static bool submit(struct ri_loop *loop)
 {
 	struct ri_tasks *tasks = ri_tasks_of(loop);
 
-	if (__builtin_expect(!has_told_all(tasks), 0)) {
-		ri_callbacks_run(tasks);
-		ri_group_sweep(tasks);
-		/* Each ends an operation: they are harvested together. */
-		loop->expected = ri_operations_cancel(tasks);
-		return !has_told_all(tasks);
-	}
-	return false;
+	if (__builtin_expect(ri_list_empty(&tasks->sweeps) &&
+				     ri_fifo_empty(&tasks->cancels),
+			     1))
+		return false;
+	ri_scopes_sweep(tasks);
+	/* Each ends an operation: they are harvested together. */
+	loop->expected = ri_operations_cancel(tasks);
+	return !ri_list_empty(&tasks->sweeps) ||
+	       !ri_fifo_empty(&tasks->cancels);
 }
 
 /* A new record, or NULL at the bound. */
@@ -238,7 +231,6 @@ int ri_tasks_init(struct ri_tasks *tasks,
 	tasks->max = options->tasks_max ? options->tasks_max
 					: RI_TASKS_MAX_DEFAULT;
 	ri_list_init(&tasks->sweeps);
-	ri_list_init(&tasks->callbacks);
 	ri_fifo_init(&tasks->cancels);
 	ri_fifo_init(&tasks->retries);
 	ri_list_init(&tasks->starved);

@@ -410,7 +410,7 @@ static void check_loop(struct world *world)
 	const struct ri_tasks *tasks = ri_tasks_here();
 
 	expect(world, "scopes", (int)world->model.open_count, 0);
-	expect(world, "callbacks", ri_list_empty(&tasks->callbacks), true);
+	expect(world, "who is to be told", ri_list_empty(&tasks->sweeps), true);
 	expect(world, "operations in flight", (int)tasks->loop.in_flight, 0);
 	expect(world, "tasks parked", (int)tasks->parked, 0);
 	expect(world, "tasks alive", (int)tasks->loop.live, 1);
