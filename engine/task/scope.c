@@ -74,6 +74,7 @@ static void check_not_open(const struct rota_scope *scope,
 static void inherit(struct rota_scope *scope, const struct rota_scope *parent)
 {
 	scope->codes = parent->codes & RI_CODE_SHUTDOWN;
+	scope->marks = parent->marks & RI_MARK_DRAINED;
 	if (!parent->code || scope->kind == RI_SCOPE_SHIELD)
 		return;
 	set_code(scope, parent->code);
@@ -219,6 +220,10 @@ void ri_scope_cancel(struct ri_tasks *tasks, struct rota_scope *scope, int code,
 		if (inside->kind == RI_SCOPE_SHIELD && inside != scope) {
 			ri_shield_outlived(tasks, inside);
 			inside = next_beside(scope, inside);
+		} else if (inside->code == code) {
+			/* And so has all inside: from the inside out, each
+			 * scope is walked once, not for each one around. */
+			inside = next_beside(scope, inside);
 		} else {
 			end(tasks, inside, code, &cause);
 			inside = ri_scope_next_inside(scope, inside);
@@ -254,6 +259,11 @@ void ri_scope_drain(struct ri_tasks *tasks, struct rota_scope *scope)
 	struct rota_scope *inside = scope;
 
 	do {
+		if (inside != scope && inside->marks & RI_MARK_DRAINED) {
+			inside = next_beside(scope, inside);
+			continue;
+		}
+		inside->marks |= RI_MARK_DRAINED;
 		inside->codes |= RI_CODE_SHUTDOWN;
 		if (inside->kind == RI_SCOPE_IDLE)
 			ri_scope_cancel(tasks, inside, -ESHUTDOWN, cause);

@@ -48,6 +48,7 @@ enum ri_scope_code {
 enum ri_scope_mark {
 	RI_MARK_EXPIRED = 1, /* its own deadline or grace has ended it */
 	RI_MARK_CALLED = 2,  /* its callback was called */
+	RI_MARK_DRAINED = 4, /* a drain has been here, and further inside */
 };
 
 static inline uint8_t ri_scope_code_bit(int code)
