@@ -43,7 +43,12 @@ static void uncount(struct slot_wait *slot)
 static bool climb(struct slot_wait *slot, struct rota_task *task,
 		  struct rota_group *below)
 {
-	while (task->group != slot->group) {
+	/* Background members end with the others: they hold nobody up. */
+	while (!(task->fiber.flags & RI_TASK_BACKGROUND)) {
+		if (task->group == slot->group) {
+			count(slot, below);
+			return slot->group->held < slot->group->live;
+		}
 		below = task->group;
 		if (!below->joining) {
 			ri_list_append(&below->beneath, &slot->beneath);
@@ -51,12 +56,9 @@ static bool climb(struct slot_wait *slot, struct rota_task *task,
 		}
 		task = below->scope.owner;
 		if (!task)
-			return true;
+			break;
 	}
-	if (task->fiber.flags & RI_TASK_BACKGROUND)
-		return true;
-	count(slot, below);
-	return slot->group->held < slot->group->live;
+	return true;
 }
 
 /* Ends the wait of one that is off the list. It holds nobody up from here on,

@@ -482,6 +482,54 @@ static void a_member_whose_wait_was_cancelled_counts_as_running(void **state)
 	assert_string_equal(stage.trail.text, "x");
 }
 
+/* Waits for a slot around it, beside somebody who works. */
+static int wait_in_background(void *value)
+{
+	const struct step *step = value;
+
+	*step->code = rota_go(&step->stage->group, hold_briefly,
+			      ((struct step){ step->stage, "x", NULL }));
+	return 0;
+}
+
+static int work_beside(void *value)
+{
+	struct rota_group inside;
+	int error;
+
+	rota_group_open(&inside, NULL);
+	error = rota_go_background(&inside, wait_in_background,
+				   *(const struct step *)value);
+	error |=
+		rota_go(&inside, count_up, ((const struct step *)value)->stage);
+	return error | rota_group_wait(&inside);
+}
+
+static int fill_with_workers(void *arg)
+{
+	struct stage *stage = arg;
+	int error = 0;
+
+	rota_group_open(&stage->group,
+			&(struct rota_group_options){ .limit = 2 });
+	for (int i = 0; i < 2; i++)
+		error |= rota_go(
+			&stage->group, work_beside,
+			((struct step){ stage, NULL, &stage->codes[i] }));
+	return error | rota_group_wait(&stage->group);
+}
+
+static void
+a_background_members_wait_for_a_slot_further_out_holds_nobody_up(void **state)
+{
+	struct stage stage = { .running = 0 };
+
+	(void)state;
+	assert_int_equal(test_run(fill_with_workers, &stage), 0);
+	for (int i = 0; i < 2; i++)
+		assert_int_not_equal(stage.codes[i], -EDEADLK);
+}
+
 int main(void)
 {
 	static const struct CMUnitTest tests[] = {
@@ -504,6 +552,8 @@ int main(void)
 			the_last_member_that_would_wait_for_its_own_slot_is_told),
 		cmocka_unit_test(
 			a_member_whose_wait_was_cancelled_counts_as_running),
+		cmocka_unit_test(
+			a_background_members_wait_for_a_slot_further_out_holds_nobody_up),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
