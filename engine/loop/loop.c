@@ -232,7 +232,7 @@ static void submit_and_wait(struct ri_loop *loop, bool idle)
 	else
 		error = ri_ring_enter(ring, idle,
 				      ri_wheel_next_ns(&loop->wheel));
-	if (reap(loop) == 0 && error && idle)
+	if (reap(loop) == 0 && error && ri_fifo_empty(&loop->ready))
 		ri_ring_rest(ring, ri_loop_now(loop) + REST_NS);
 }
 

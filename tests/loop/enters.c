@@ -235,6 +235,47 @@ static void a_loop_whose_entries_are_refused_rests(void **state)
 			RESTS * ROTA_MILLISECOND);
 }
 
+static int receive(void *value)
+{
+	const struct seen *seen = *(struct seen **)value;
+	char byte;
+
+	return rota_recv(seen->pairs[0][0], &byte, 1, 0);
+}
+
+/* More cancels than a batch has entries for, none of which is taken. */
+static int cancel_many(void *arg)
+{
+	struct seen *seen = arg;
+	struct rota_group group;
+	unsigned before;
+	int error = 0;
+
+	seen->rests = 0;
+	rota_group_open(&group, NULL);
+	for (unsigned i = 0; i < 400 && !error; i++)
+		error = rota_go(&group, receive, seen);
+	error |= rota_sleep(ROTA_MILLISECOND);
+	before = seen->kernel.calls[TEST_ENTER];
+	seen->kernel.on_idle = mend_after_rests;
+	seen->kernel.submit_error = -EAGAIN;
+	rota_group_cancel(&group, (struct rota_cancellation){ 0, NULL });
+	rota_group_wait(&group);
+	seen->enters = seen->kernel.calls[TEST_ENTER] - before;
+	return error;
+}
+
+static void a_loop_whose_cancels_are_refused_rests(void **state)
+{
+	struct seen *seen = *state;
+
+	prepare(seen);
+	seen->kernel.idle_context = seen;
+	assert_int_equal(
+		test_run_with(NULL, &seen->kernel.table, cancel_many, seen), 0);
+	assert_in_range(seen->enters, 2 * RESTS, 4 * RESTS);
+}
+
 /* A batch is full and is refused: the verb says so at once. */
 static int fill_the_batch(void *arg)
 {
@@ -301,6 +342,7 @@ int main(void)
 		CASE(a_signal_in_a_wait_loses_nothing),
 		CASE(a_kernel_that_takes_one_entry_at_a_time_loses_nothing),
 		CASE(a_loop_whose_entries_are_refused_rests),
+		CASE(a_loop_whose_cancels_are_refused_rests),
 		CASE(a_verb_that_finds_no_entry_says_so),
 		CASE(in_any_order_and_with_any_errors_it_goes_on),
 	};
