@@ -81,7 +81,8 @@ static void begin_grace(struct ri_tasks *tasks, struct rota_timer *timer,
 	}
 	timer->deadline_ns = deadline_ns;
 	timer->fire = grace_over;
-	if (!ri_loop_arm(&tasks->loop, timer))
+	/* The wheel's time may lag behind the clock. */
+	if (grace_ns <= 0 || !ri_loop_arm(&tasks->loop, timer))
 		grace_over(timer);
 }
 

@@ -1,0 +1,56 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Corners of drains: what they end in while something else is under way.
+ */
+#include "rota/rota.h"
+#include "support/kernel.h"
+#include "support/run.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+
+#include <cmocka.h>
+
+struct late {
+	struct test_kernel kernel;
+	int code; /* right after the drain */
+};
+
+static int drain_behind_the_clock(void *arg)
+{
+	struct late *late = arg;
+	struct rota_deadline other;
+	struct rota_group group;
+
+	rota_deadline_begin(&other, rota_after_ns(ROTA_SECOND));
+	late->kernel.clock_ns += ROTA_MILLISECOND;
+	rota_group_open(&group, NULL);
+	rota_group_drain(&group, 0);
+	late->code = rota_cancelled();
+	(void)rota_group_wait(&group);
+	rota_deadline_end(&other);
+	return 0;
+}
+
+static void a_drain_without_grace_ends_at_once_whatever_is_armed(void **state)
+{
+	struct late late = { .code = 0 };
+
+	(void)state;
+	test_kernel_init(&late.kernel);
+	test_kernel_clock(&late.kernel, ROTA_SECOND);
+	assert_int_equal(test_run_with(NULL, &late.kernel.table,
+				       drain_behind_the_clock, &late),
+			 0);
+	assert_int_equal(late.code, -ECANCELED);
+}
+
+int main(void)
+{
+	static const struct CMUnitTest tests[] = {
+		cmocka_unit_test(
+			a_drain_without_grace_ends_at_once_whatever_is_armed),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
