@@ -308,7 +308,10 @@ static int outcome(const struct rota_group *group)
 		return -ETIME;
 	if (group->scope.code && !group->ending)
 		return group->scope.cause.error;
-	return race && !group->tried ? -ECHILD : 0;
+	if (!race)
+		return 0;
+	/* Nobody won or failed, nothing was cancelled: it drains. */
+	return group->tried ? -ESHUTDOWN : -ECHILD;
 }
 
 /* Before the owner goes on, another task may spawn one more. */

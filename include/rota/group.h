@@ -133,7 +133,8 @@ void rota_group_open_at(struct rota_group *group,
  *	                    themselves or in rota_group_wait for somebody who
  *	                    does, have its slots: nobody could ever go on. Who
  *	                    closes the circle is told, or, if that is a
- *	                    rota_group_wait, one that it waits for
+ *	                    rota_group_wait, one that it waits for. Background
+ *	                    members hold nobody up
  *	-EAGAIN             the engine's bound of tasks is reached
  *	-ENOMEM             no memory for one more stack
  *
@@ -210,7 +211,8 @@ void rota_group_cancel(struct rota_group *group,
  * a group that is cancelled stays so.
  *
  * Cannot fail, never suspends, does not wait: rota_group_wait does, and
- * returns 0 if all ended in time without failing. For whom rota_group_cancel
+ * returns 0 if all ended in time without failing (a race that nobody won:
+ * -ESHUTDOWN). For whom rota_group_cancel
  * is. */
 void rota_group_drain(struct rota_group *group, int64_t grace_ns);
 
@@ -218,7 +220,8 @@ void rota_group_drain(struct rota_group *group, int64_t grace_ns);
  * again. Returns the first failure of a member; else -ETIME if the group's
  * deadline came; else the cause's error if it was cancelled, itself or from
  * outside; else 0. With ROTA_GROUP_FIRST_SUCCESS: the first result >= 0, or as
- * above if there is none; -ECHILD if there never was a member.
+ * above if there is none, but never 0: -ESHUTDOWN if all ended because it
+ * drains, -ECHILD if there never was a member (background ones do not count).
  *
  * Suspends until the last member is gone, also when cancelled: it always
  * joins. The owner only. */

@@ -279,7 +279,7 @@ int model_outcome(const struct model_scope *group)
 		return -ETIME;
 	if (group->code && !group->ending)
 		return group->cause;
-	if (group->mode == ROTA_GROUP_FIRST_SUCCESS && !group->tried)
-		return -ECHILD;
+	if (group->mode == ROTA_GROUP_FIRST_SUCCESS)
+		return group->tried ? -ESHUTDOWN : -ECHILD;
 	return 0;
 }

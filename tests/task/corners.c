@@ -11,6 +11,38 @@
 
 #include <cmocka.h>
 
+static int be_idle(void *value)
+{
+	struct rota_idle idle;
+	int code;
+
+	(void)value;
+	rota_idle_begin(&idle);
+	code = rota_sleep_until(ROTA_NEVER);
+	rota_idle_end(&idle);
+	return code;
+}
+
+static int drain_a_race(void *arg)
+{
+	struct rota_group race;
+	int error;
+
+	(void)arg;
+	rota_group_open(&race, &(struct rota_group_options){
+				       .mode = ROTA_GROUP_FIRST_SUCCESS });
+	error = rota_go(&race, be_idle, 0);
+	rota_yield();
+	rota_group_drain(&race, ROTA_NEVER);
+	return error ? error : rota_group_wait(&race);
+}
+
+static void a_race_that_drains_before_anybody_wins_is_not_won(void **state)
+{
+	(void)state;
+	assert_int_equal(test_run(drain_a_race, NULL), -ESHUTDOWN);
+}
+
 struct late {
 	struct test_kernel kernel;
 	int code; /* right after the drain */
@@ -48,6 +80,8 @@ static void a_drain_without_grace_ends_at_once_whatever_is_armed(void **state)
 int main(void)
 {
 	static const struct CMUnitTest tests[] = {
+		cmocka_unit_test(
+			a_race_that_drains_before_anybody_wins_is_not_won),
 		cmocka_unit_test(
 			a_drain_without_grace_ends_at_once_whatever_is_armed),
 	};
