@@ -122,8 +122,8 @@ void rota_group_open_at(struct rota_group *group,
 		rota_group_open_at((group), __VA_ARGS__, &rota_site_); \
 	})
 
-/* Spawns a task: `value` (any type of at most ROTA_VALUE_BYTES) is copied, so
- * it may be a loop variable. The task starts when the spawner suspends.
+/* Spawns a task: `value` (any type of at most ROTA_VALUE_BYTES, in C++
+ * trivially copyable) is copied, so it may be a loop variable. The task starts when the spawner suspends.
  * Returns 0: accepted, it will run, whatever happens, so it can release what
  * it was given. Otherwise it will not, and the value stays the caller's:
  *
@@ -161,7 +161,11 @@ int rota_group_spawn_background(struct rota_group *group, rota_task_fn *fn,
 
 /* A copy of a value, where an array is the pointer to its first element. */
 #ifdef __cplusplus
-#define ROTA_COPY_(name, ...) auto name = (__VA_ARGS__)
+#define ROTA_COPY_(name, ...)                                              \
+	auto name = (__VA_ARGS__);                                         \
+	static_assert(__is_trivially_copyable(decltype(name)),             \
+		      "the value of a task is copied by bytes: hand over " \
+		      "a pointer")
 #define ROTA_ASSERT_ static_assert
 #define ROTA_ALIGNOF_ alignof
 #else
