@@ -216,8 +216,7 @@ void rota_group_cancel(struct rota_group *group,
  *
  * Cannot fail, never suspends, does not wait: rota_group_wait does, and
  * returns 0 if all ended in time without failing (a race that nobody won:
- * -ESHUTDOWN). For whom rota_group_cancel
- * is. */
+ * -ESHUTDOWN). For whom rota_group_cancel is. */
 void rota_group_drain(struct rota_group *group, int64_t grace_ns);
 
 /* Waits until every member has ended, and closes the group: it can be opened
