@@ -30,7 +30,6 @@ void ri_group_init(struct rota_group *group,
 	ri_scope_open(&group->scope, RI_SCOPE_GROUP, owner, site);
 	ri_list_init(&group->members);
 	ri_list_init(&group->waiters);
-	ri_list_init(&group->beneath);
 	group->name = options->name;
 	group->failures = options->failures;
 	group->discard = options->discard;
@@ -38,8 +37,7 @@ void ri_group_init(struct rota_group *group,
 	group->live = 0;
 	group->background = 0;
 	group->swept = 0;
-	group->held = 0;
-	group->deep = 0;
+	group->waiting = 0;
 	group->odd = options->mode == ROTA_GROUP_FIRST_SUCCESS ? ODD : 0;
 	group->first_error = 0;
 	group->result = 0;
@@ -233,12 +231,16 @@ static void end_background(struct ri_tasks *tasks, struct rota_group *group)
 
 void ri_group_emptied(struct ri_tasks *tasks, struct rota_group *group)
 {
+	struct rota_task *owner = group->scope.owner;
+
 	if (group->background) {
 		end_background(tasks, group);
 		return;
 	}
 	group->joining = false;
-	ri_wake(tasks, group->scope.owner, 0);
+	ri_blocked_end(tasks,
+		       ri_container(owner->wait, struct ri_blocked, wait));
+	ri_wake(tasks, owner, 0);
 }
 
 void ri_group_left(struct ri_tasks *tasks, struct rota_group *group)
@@ -314,17 +316,44 @@ static int outcome(const struct rota_group *group)
 	return group->tried ? -ESHUTDOWN : -ECHILD;
 }
 
+void ri_join_interrupt(struct ri_tasks *tasks, struct rota_task *task)
+{
+	/* It always joins. */
+	(void)tasks;
+	(void)task;
+}
+
+/* Refuses waits for slots until the owner is not stuck with them. */
+static void break_circles(struct ri_tasks *tasks, struct ri_blocked *joining)
+{
+	struct ri_blocked *stuck;
+
+	while ((stuck = ri_blocked_find_stuck(tasks, joining)))
+		ri_slot_refuse(tasks, stuck, -EDEADLK);
+}
+
 /* Before the owner goes on, another task may spawn one more. */
 static void join(struct ri_tasks *tasks, struct rota_task *self,
 		 struct rota_group *group)
 {
-	struct ri_wait wait = { .what = "rota_group_wait" };
+	struct ri_blocked blocked = {
+		.wait = { .what = "rota_group_wait",
+			  .interrupt = ri_join_interrupt },
+		.task = self,
+		.group = group,
+	};
 
 	while (group->live || group->background) {
-		ri_slots_join(tasks, group);
+		group->joining = true;
 		if (!group->live)
 			end_background(tasks, group);
-		ri_park(tasks, self, &wait);
+		ri_blocked_begin(tasks, &blocked);
+		if (tasks->blocked && group->waiting) {
+			self->wait = &blocked.wait;
+			break_circles(tasks, &blocked);
+			self->wait = NULL;
+		}
+		ri_park(tasks, self, &blocked.wait);
 	}
 }
 
@@ -342,7 +371,7 @@ int rota_group_wait(struct rota_group *group)
 	if (self->scope != &group->scope)
 		ri_scope_left_open(self, "waits for a group around it");
 	join(tasks, self, group);
-	ri_assert(!group->held && ri_list_empty(&group->waiters),
+	ri_assert(!group->waiting && ri_list_empty(&group->waiters),
 		  "tasks wait for a slot of a group that ended");
 	result = outcome(group);
 	ri_scope_close(tasks, &group->scope);

@@ -94,6 +94,8 @@ struct ri_tasks {
 	unsigned max;              /* the bound */
 	uint32_t next_id;          /* the id of the next task */
 	unsigned parked;           /* tasks in a wait, for counters */
+	unsigned blocked;          /* ... for a slot of a group */
+	unsigned searches;         /* for circles of them, so far */
 	uint8_t stack_class;       /* the default size of stacks */
 	struct rota_link sweeps;   /* ended scopes of which somebody has still
 				      to be told */

@@ -82,8 +82,6 @@ struct rota_group {
 	struct rota_scope scope;  /* what it is */
 	struct rota_link members; /* tasks that have not ended */
 	struct rota_link waiters; /* tasks that wait for a slot, in order */
-	struct rota_link beneath; /* waits, inside, for slots further out, that
-	                             could go on if the owner did */
 	const char *name;         /* for dumps */
 	struct rota_failures *failures;           /* gets every failure */
 	void (*discard)(int result, void *value); /* gets late successes */
@@ -91,13 +89,11 @@ struct rota_group {
 	unsigned live;       /* slots in use: members, but for background */
 	unsigned background; /* members without a slot */
 	unsigned swept;      /* members still to be told of a cancel */
-	unsigned held;       /* slots whose holders wait for one of these */
-	unsigned deep;       /* waits, inside, for a slot of the group that the
-	                        owner is a member of, while all between join */
-	int odd;             /* < 0: look at whoever ends, not only at errors */
-	int first_error;     /* the first failure of a member, or 0 */
-	int result;          /* of the first success */
-	uint8_t mode;        /* enum rota_group_mode */
+	unsigned waiting; /* members with a slot that wait for one, or join */
+	int odd;          /* < 0: look at whoever ends, not only at errors */
+	int first_error;  /* the first failure of a member, or 0 */
+	int result;       /* of the first success */
+	uint8_t mode;     /* enum rota_group_mode */
 	uint8_t stack_class; /* size of the members' stacks */
 	uint8_t joining;     /* the owner is in rota_group_wait */
 	uint8_t ending;      /* all but background members have ended */
