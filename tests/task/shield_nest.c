@@ -1,0 +1,278 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Shields in shields, and what is opened inside of one. Under a clock of the
+ * test's; times are counted from its start.
+ */
+#include "rota/rota.h"
+#include "support/kernel.h"
+#include "support/run.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+
+#include <cmocka.h>
+
+#define START_NS (1000 * ROTA_SECOND)
+#define SHIELDS 1000
+
+static const struct rota_cancellation enough = { -EPIPE, "enough" };
+
+struct seen {
+	struct test_kernel kernel;
+	struct rota_group group;
+	int codes[6];
+	bool over[3]; /* what ends said */
+	int64_t times_ns[3];
+	struct rota_cancellation causes[2];
+};
+
+/* Runs fn under the clock. */
+static void run_timed(int (*fn)(void *), struct seen *seen)
+{
+	const struct rota_config small = { .stack_bytes = 16384 };
+
+	test_kernel_init(&seen->kernel);
+	test_kernel_clock(&seen->kernel, START_NS);
+	assert_int_equal(test_run_with(&small, &seen->kernel.table, fn, seen),
+			 0);
+	assert_int_equal(test_kernel_left(&seen->kernel), 0);
+}
+
+static int64_t now_ns(void)
+{
+	return rota_now_ns() - START_NS;
+}
+
+/* Cancels the group, whose owner runs. */
+static void cancel(struct seen *seen)
+{
+	rota_group_cancel(&seen->group, enough);
+}
+
+/* The group is cancelled at 0, and sleeps in two shields. */
+static int nest(struct seen *seen, int64_t outer_ns, int64_t inner_ns)
+{
+	struct rota_shield outer, inner;
+
+	rota_group_open(&seen->group, NULL);
+	rota_shield_begin(&outer, outer_ns);
+	rota_shield_begin(&inner, inner_ns);
+	cancel(seen);
+	seen->codes[0] = rota_sleep(50);
+	seen->times_ns[0] = now_ns();
+	seen->over[0] = rota_shield_end(&inner);
+	seen->codes[1] = rota_sleep(50);
+	seen->times_ns[1] = now_ns();
+	seen->over[1] = rota_shield_end(&outer);
+	return rota_group_wait(&seen->group) == -EPIPE ? 0 : -EPROTO;
+}
+
+static int nest_10_and_7(void *arg)
+{
+	return nest(arg, 10, 7);
+}
+
+static void the_grace_of_an_inner_one_runs_from_the_outer_ones_end(void **state)
+{
+	struct seen seen = { .over = { false } };
+
+	(void)state;
+	run_timed(nest_10_and_7, &seen);
+	assert_int_equal(seen.codes[0], -ETIME);
+	assert_int_equal(seen.times_ns[0], 17);
+	assert_true(seen.over[0]);
+	assert_int_equal(seen.codes[1], -ETIME);
+	assert_int_equal(seen.times_ns[1], 17);
+	assert_true(seen.over[1]);
+}
+
+static int nest_10_and_never(void *arg)
+{
+	return nest(arg, 10, ROTA_NEVER);
+}
+
+static void an_inner_one_keeps_the_end_of_the_outer_one_out(void **state)
+{
+	struct seen seen = { .over = { true, false } };
+
+	(void)state;
+	run_timed(nest_10_and_never, &seen);
+	assert_int_equal(seen.codes[0], 0);
+	assert_int_equal(seen.times_ns[0], 50);
+	assert_false(seen.over[0]);
+	assert_int_equal(seen.codes[1], -ETIME);
+	assert_int_equal(seen.times_ns[1], 50);
+	assert_true(seen.over[1]);
+}
+
+static int begin_in_one_that_is_over(void *arg)
+{
+	struct seen *seen = arg;
+	struct rota_shield outer, inner;
+
+	rota_group_open(&seen->group, NULL);
+	cancel(seen);
+	rota_shield_begin(&outer, 10);
+	seen->codes[0] = rota_sleep(ROTA_SECOND);
+	seen->kernel.clock_ns += 5;
+	rota_shield_begin(&inner, 7);
+	seen->codes[1] = rota_sleep(ROTA_SECOND);
+	seen->times_ns[0] = now_ns();
+	seen->over[0] = rota_shield_end(&inner);
+	seen->over[1] = rota_shield_end(&outer);
+	return rota_group_wait(&seen->group) == -EPIPE ? 0 : -EPROTO;
+}
+
+static void begun_in_a_shield_that_is_over_its_grace_runs_too(void **state)
+{
+	struct seen seen = { .over = { false } };
+
+	(void)state;
+	run_timed(begin_in_one_that_is_over, &seen);
+	assert_int_equal(seen.codes[0], -ETIME);
+	assert_int_equal(seen.codes[1], -ETIME);
+	assert_int_equal(seen.times_ns[0], 22);
+	assert_true(seen.over[0]);
+	assert_true(seen.over[1]);
+}
+
+static int sleep_a_while(void *value)
+{
+	struct seen *seen = *(struct seen **)value;
+
+	seen->codes[0] = rota_sleep(30);
+	seen->times_ns[0] = now_ns();
+	seen->causes[0] = rota_cause();
+	return seen->codes[0];
+}
+
+/* A group in a shield of this grace; around it everything is over. */
+static int open_inside(struct seen *seen, int64_t grace_ns)
+{
+	struct rota_shield shield;
+	struct rota_group inner;
+	int error;
+
+	rota_group_open(&seen->group, NULL);
+	cancel(seen);
+	rota_shield_begin(&shield, grace_ns);
+	rota_group_open(&inner, NULL);
+	error = rota_go(&inner, sleep_a_while, seen);
+	seen->codes[1] = rota_group_wait(&inner);
+	seen->over[0] = rota_shield_end(&shield);
+	seen->codes[2] = rota_group_wait(&seen->group);
+	return error;
+}
+
+static int open_inside_100(void *arg)
+{
+	return open_inside(arg, 100);
+}
+
+static int open_inside_10(void *arg)
+{
+	return open_inside(arg, 10);
+}
+
+static void a_group_inside_lives_as_long_as_the_shield(void **state)
+{
+	struct seen seen = { .codes = { 1, 1 } }, late = { .codes = { 1 } };
+
+	(void)state;
+	run_timed(open_inside_100, &seen);
+	assert_int_equal(seen.codes[0], 0);
+	assert_int_equal(seen.codes[1], 0);
+	assert_false(seen.over[0]);
+	run_timed(open_inside_10, &late);
+	assert_int_equal(late.codes[0], -ETIME);
+	assert_int_equal(late.times_ns[0], 10);
+	assert_int_equal(late.causes[0].error, -ETIME);
+	assert_int_equal(late.codes[1], -ETIME);
+	assert_true(late.over[0]);
+	assert_int_equal(late.codes[2], -EPIPE);
+}
+
+static int shield_yourself(void *value)
+{
+	struct seen *seen = *(struct seen **)value;
+	struct rota_shield shield;
+
+	rota_shield_begin(&shield, 7);
+	seen->codes[0] = rota_sleep(ROTA_SECOND);
+	seen->times_ns[0] = now_ns();
+	seen->over[0] = rota_shield_end(&shield);
+	return rota_cancelled();
+}
+
+static int expire_around_the_owner(void *arg)
+{
+	struct seen *seen = arg;
+	struct rota_deadline deadline;
+	int error;
+
+	rota_deadline_begin(&deadline, rota_after_ns(10));
+	rota_group_open(&seen->group, NULL);
+	error = rota_go(&seen->group, shield_yourself, seen);
+	seen->codes[1] = rota_group_wait(&seen->group);
+	rota_deadline_end(&deadline);
+	return error;
+}
+
+static void what_ends_around_the_owner_begins_the_members_grace(void **state)
+{
+	struct seen seen = { .over = { false } };
+
+	(void)state;
+	run_timed(expire_around_the_owner, &seen);
+	assert_int_equal(seen.codes[0], -ETIME);
+	assert_int_equal(seen.times_ns[0], 17);
+	assert_true(seen.over[0]);
+	assert_int_equal(seen.codes[1], -ETIME);
+}
+
+static int shields_deep(void *arg)
+{
+	static struct rota_shield shields[SHIELDS];
+	struct seen *seen = arg;
+
+	rota_group_open(&seen->group, NULL);
+	for (int i = 0; i < SHIELDS; i++)
+		rota_shield_begin(&shields[i], 0);
+	cancel(seen);
+	seen->codes[0] = rota_sleep(ROTA_SECOND);
+	for (int i = SHIELDS - 1; i >= 0; i--) {
+		seen->codes[1] += rota_cancelled() == -ETIME;
+		seen->codes[2] += rota_shield_end(&shields[i]);
+	}
+	return rota_group_wait(&seen->group) == -EPIPE ? 0 : -EPROTO;
+}
+
+static void a_thousand_without_a_grace_end_without_recursion(void **state)
+{
+	struct seen seen = { .codes = { 0 } };
+
+	(void)state;
+	run_timed(shields_deep, &seen);
+	assert_int_equal(seen.codes[0], -ETIME);
+	assert_int_equal(seen.codes[1], SHIELDS);
+	assert_int_equal(seen.codes[2], SHIELDS);
+}
+
+int main(void)
+{
+	static const struct CMUnitTest tests[] = {
+		cmocka_unit_test(
+			the_grace_of_an_inner_one_runs_from_the_outer_ones_end),
+		cmocka_unit_test(
+			an_inner_one_keeps_the_end_of_the_outer_one_out),
+		cmocka_unit_test(
+			begun_in_a_shield_that_is_over_its_grace_runs_too),
+		cmocka_unit_test(a_group_inside_lives_as_long_as_the_shield),
+		cmocka_unit_test(
+			what_ends_around_the_owner_begins_the_members_grace),
+		cmocka_unit_test(
+			a_thousand_without_a_grace_end_without_recursion),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
