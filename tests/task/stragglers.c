@@ -1,0 +1,117 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Who is left when the grace of a drain is over is named in the log.
+ */
+#include "rota/rota.h"
+#include "support/kernel.h"
+#include "support/log.h"
+#include "support/run.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+struct left {
+	struct test_kernel kernel;
+	struct test_log log;
+	struct rota_group group;
+};
+
+/* Runs fn under a clock of the test's. */
+static void run_timed(int (*fn)(void *), struct left *left)
+{
+	const struct rota_config config = { .log = test_log_write,
+					    .context = &left->log };
+
+	test_kernel_init(&left->kernel);
+	test_kernel_clock(&left->kernel, ROTA_SECOND);
+	assert_int_equal(test_run_with(&config, &left->kernel.table, fn, left),
+			 -ESHUTDOWN);
+	assert_int_equal(test_kernel_left(&left->kernel), 0);
+}
+
+static int work(void *value)
+{
+	return rota_sleep(*(int64_t *)value);
+}
+
+static int leave_20(void *arg)
+{
+	struct left *left = arg;
+	int error = 0;
+
+	rota_group_open(&left->group, NULL);
+	for (int i = 0; i < 20; i++)
+		error |= rota_go(&left->group, work, ROTA_SECOND);
+	rota_group_drain(&left->group, 1);
+	return error ? error : rota_group_wait(&left->group);
+}
+
+static unsigned count_words(const char *text, const char *words)
+{
+	unsigned count = 0;
+
+	while ((text = strstr(text, words))) {
+		count++;
+		text++;
+	}
+	return count;
+}
+
+static void sixteen_who_are_left_are_named_and_the_others_counted(void **state)
+{
+	struct left left = { .log = { .lines = 0 } };
+
+	(void)state;
+	run_timed(leave_20, &left);
+	assert_int_equal(left.log.lines, 17);
+	assert_int_equal(count_words(left.log.text, " work (spawned at "), 16);
+	assert_true(test_log_has(&left.log, "4 more tasks"));
+}
+
+static int leave_one_inside(void *value)
+{
+	struct rota_group inner;
+	int error;
+
+	(void)value;
+	rota_group_open(&inner, &(struct rota_group_options){ .name = "in" });
+	error = rota_go(&inner, work, ROTA_SECOND);
+	return error | rota_group_wait(&inner);
+}
+
+static int leave_two(void *arg)
+{
+	struct left *left = arg;
+	int error;
+
+	rota_group_open(&left->group, NULL);
+	error = rota_go(&left->group, leave_one_inside, left);
+	rota_group_drain(&left->group, 1);
+	return error ? error : rota_group_wait(&left->group);
+}
+
+static void members_of_groups_inside_are_named_too(void **state)
+{
+	struct left left = { .log = { .lines = 0 } };
+
+	(void)state;
+	run_timed(leave_two, &left);
+	assert_int_equal(left.log.lines, 2);
+	assert_true(test_log_has(&left.log, " leave_one_inside (spawned at "));
+	assert_true(test_log_has(&left.log, ", group in) waits in sleep"));
+	assert_false(test_log_has(&left.log, "more tasks"));
+}
+
+int main(void)
+{
+	static const struct CMUnitTest tests[] = {
+		cmocka_unit_test(
+			sixteen_who_are_left_are_named_and_the_others_counted),
+		cmocka_unit_test(members_of_groups_inside_are_named_too),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
