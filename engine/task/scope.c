@@ -31,6 +31,12 @@ void ri_scope_misused(const struct rota_scope *scope, const char *function)
 
 	while (around && around != scope)
 		around = around->parent;
+	if (around && around->owner != self)
+		ri_abort(scope->site->file, scope->site->line,
+			 "the %s opened here is another task's, but task %s "
+			 "(spawned at %s:%d) ends it",
+			 scope->site->function, ri_task_name(self),
+			 self->site->file, self->site->line);
 	if (around)
 		ri_scope_left_open(self, "ends one around it");
 	if (scope->state == RI_SCOPE_CLOSED)
