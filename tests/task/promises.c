@@ -2,78 +2,28 @@
 /*
  * Broken promises end the program, and the message names the line to mend.
  *
- * Each runs in a child. A case says which line it expects by writing "<LINE>"
- * to stderr before it breaks its promise.
+ * Each runs in a child. Those of shields, idle sections and callbacks are in
+ * promises_scopes.c.
  */
 #include "rota/rota.h"
-#include "support/child.h"
-#include "support/run.h"
+#include "support/broken.h"
 
 #include <setjmp.h>
-#include <signal.h>
 #include <stdarg.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 #include <cmocka.h>
 
-/* The line that follows is the one to be named. */
-#define NEXT_LINE() dprintf(STDERR_FILENO, "<%d>", __LINE__ + 1)
-
 /* A function of its own, whose frame is gone when it returns. */
 #define APART __attribute__((noinline))
-
-struct broken {
-	int (*fn)(void *);
-	bool outside; /* of any task */
-};
-
-static int run_broken(void *arg)
-{
-	const struct broken *broken = arg;
-
-	if (broken->outside)
-		return broken->fn(NULL);
-	return rota_run(NULL, broken->fn, NULL) ? 2 : 3;
-}
-
-/* The child aborted, in these words, and with the line that it announced. */
-static void expect_abort(const struct broken *broken, const char *words)
-{
-	struct test_child child;
-	const char *announced;
-	char place[64];
-
-	test_child_run(&child, run_broken, (void *)(uintptr_t)broken);
-	if (child.signal != SIGABRT || !strstr(child.errors, words))
-		print_error("status %d, signal %d: %s\n", child.status,
-			    child.signal, child.errors);
-	assert_int_equal(child.signal, SIGABRT);
-	assert_non_null(strstr(child.errors, words));
-	announced = strchr(child.errors, '<');
-	if (!announced)
-		return;
-	snprintf(place, sizeof(place),
-		 "task/promises.c:%d: ", atoi(announced + 1));
-	if (!strstr(child.errors, place))
-		print_error("%s\n", child.errors);
-	assert_non_null(strstr(child.errors, place));
-}
-
-static void expect_in_task(int (*fn)(void *), const char *words)
-{
-	expect_abort(&(struct broken){ .fn = fn }, words);
-}
 
 static int leave_group(void *arg)
 {
 	struct rota_group group;
 
 	(void)arg;
-	NEXT_LINE();
+	TEST_NEXT_LINE();
 	rota_group_open(&group, NULL);
 	return 0;
 }
@@ -81,7 +31,7 @@ static int leave_group(void *arg)
 static void a_group_left_open_at_the_end_of_its_task_is_named(void **state)
 {
 	(void)state;
-	expect_in_task(leave_group, "the group opened here is still open");
+	test_expect_abort(leave_group, "the group opened here is still open");
 }
 
 static int leave_deadline(void *arg)
@@ -89,7 +39,7 @@ static int leave_deadline(void *arg)
 	struct rota_deadline deadline;
 
 	(void)arg;
-	NEXT_LINE();
+	TEST_NEXT_LINE();
 	rota_deadline_begin(&deadline, ROTA_NEVER);
 	return 0;
 }
@@ -97,8 +47,8 @@ static int leave_deadline(void *arg)
 static void a_deadline_left_open_at_the_end_of_its_task_is_named(void **state)
 {
 	(void)state;
-	expect_in_task(leave_deadline, "the deadline opened here is still "
-				       "open");
+	test_expect_abort(leave_deadline, "the deadline opened here is still "
+					  "open");
 }
 
 static int spawn_the_careless(void *arg)
@@ -118,7 +68,7 @@ static int open_twice(void *arg)
 
 	(void)arg;
 	rota_group_open(&group, NULL);
-	NEXT_LINE();
+	TEST_NEXT_LINE();
 	rota_group_open(&group, NULL);
 	return 0;
 }
@@ -131,7 +81,7 @@ static int open_around_again(void *arg)
 	(void)arg;
 	rota_group_open(&group, NULL);
 	rota_deadline_begin(&deadline, ROTA_NEVER);
-	NEXT_LINE();
+	TEST_NEXT_LINE();
 	rota_group_open(&group, NULL);
 	return 0;
 }
@@ -139,21 +89,23 @@ static int open_around_again(void *arg)
 static void a_group_that_is_open_is_not_opened_again(void **state)
 {
 	(void)state;
-	expect_in_task(open_twice, "the group is open already, since");
-	expect_in_task(open_around_again, "the group is open already, since");
+	test_expect_abort(open_twice, "the group is open already, since");
+	test_expect_abort(open_around_again,
+			  "the group is open already, since");
 }
 
 static void the_message_names_the_task_that_left_it_open(void **state)
 {
 	(void)state;
-	expect_in_task(spawn_the_careless, "task leave_deadline (spawned at ");
+	test_expect_abort(spawn_the_careless,
+			  "task leave_deadline (spawned at ");
 }
 
 APART static void open_group(void)
 {
 	struct rota_group group;
 
-	NEXT_LINE();
+	TEST_NEXT_LINE();
 	rota_group_open(&group, NULL);
 }
 
@@ -161,7 +113,7 @@ APART static void open_deadline(void)
 {
 	struct rota_deadline deadline;
 
-	NEXT_LINE();
+	TEST_NEXT_LINE();
 	rota_deadline_begin(&deadline, ROTA_NEVER);
 }
 
@@ -223,11 +175,11 @@ static int close_after_group(void *arg)
 static void a_function_that_returned_past_a_scope_is_found(void **state)
 {
 	(void)state;
-	expect_in_task(yield_after_group, "returned from the function");
-	expect_in_task(yield_after_deadline, "returned from the function");
-	expect_in_task(sleep_after_deadline, "returned from the function");
-	expect_in_task(read_after_deadline, "returned from the function");
-	expect_in_task(close_after_group, "returned from the function");
+	test_expect_abort(yield_after_group, "returned from the function");
+	test_expect_abort(yield_after_deadline, "returned from the function");
+	test_expect_abort(sleep_after_deadline, "returned from the function");
+	test_expect_abort(read_after_deadline, "returned from the function");
+	test_expect_abort(close_after_group, "returned from the function");
 }
 
 static int sleep_long(void *value)
@@ -257,7 +209,7 @@ static int let_a_stranger_wait(void *arg)
 static void only_the_owner_waits_for_a_group(void **state)
 {
 	(void)state;
-	expect_in_task(let_a_stranger_wait, "is waited for by another task");
+	test_expect_abort(let_a_stranger_wait, "is waited for by another task");
 }
 
 static int wait_with_deadline_open(void *arg)
@@ -267,7 +219,7 @@ static int wait_with_deadline_open(void *arg)
 
 	(void)arg;
 	rota_group_open(&group, NULL);
-	NEXT_LINE();
+	TEST_NEXT_LINE();
 	rota_deadline_begin(&deadline, ROTA_NEVER);
 	return rota_group_wait(&group);
 }
@@ -278,7 +230,7 @@ static int wait_with_group_open(void *arg)
 
 	(void)arg;
 	rota_group_open(&group, NULL);
-	NEXT_LINE();
+	TEST_NEXT_LINE();
 	rota_group_open(&inner, NULL);
 	return rota_group_wait(&group);
 }
@@ -286,8 +238,9 @@ static int wait_with_group_open(void *arg)
 static void a_group_is_not_waited_for_with_a_scope_open_inside(void **state)
 {
 	(void)state;
-	expect_in_task(wait_with_deadline_open, "waits for a group around it");
-	expect_in_task(wait_with_group_open, "waits for a group around it");
+	test_expect_abort(wait_with_deadline_open,
+			  "waits for a group around it");
+	test_expect_abort(wait_with_group_open, "waits for a group around it");
 }
 
 static int end_out_of_order(void *arg)
@@ -296,7 +249,7 @@ static int end_out_of_order(void *arg)
 
 	(void)arg;
 	rota_deadline_begin(&outer, ROTA_NEVER);
-	NEXT_LINE();
+	TEST_NEXT_LINE();
 	rota_deadline_begin(&inner, ROTA_NEVER);
 	return rota_deadline_end(&outer);
 }
@@ -308,7 +261,7 @@ static int end_past_group(void *arg)
 
 	(void)arg;
 	rota_deadline_begin(&deadline, ROTA_NEVER);
-	NEXT_LINE();
+	TEST_NEXT_LINE();
 	rota_group_open(&group, NULL);
 	return rota_deadline_end(&deadline);
 }
@@ -318,7 +271,7 @@ static int end_twice(void *arg)
 	struct rota_deadline deadline;
 
 	(void)arg;
-	NEXT_LINE();
+	TEST_NEXT_LINE();
 	rota_deadline_begin(&deadline, ROTA_NEVER);
 	rota_deadline_end(&deadline);
 	return rota_deadline_end(&deadline);
@@ -327,9 +280,10 @@ static int end_twice(void *arg)
 static void a_deadline_is_ended_once_and_in_order(void **state)
 {
 	(void)state;
-	expect_in_task(end_out_of_order, "the deadline opened here");
-	expect_in_task(end_past_group, "the group opened here");
-	expect_in_task(end_twice, "the deadline opened here has ended already");
+	test_expect_abort(end_out_of_order, "the deadline opened here");
+	test_expect_abort(end_past_group, "the group opened here");
+	test_expect_abort(end_twice,
+			  "the deadline opened here has ended already");
 }
 
 static int do_nothing(void *value)
@@ -345,7 +299,7 @@ static int spawn_into_closed(void *arg)
 	(void)arg;
 	rota_group_open(&group, NULL);
 	(void)rota_group_wait(&group);
-	NEXT_LINE();
+	TEST_NEXT_LINE();
 	return rota_go(&group, do_nothing, 0);
 }
 
@@ -373,7 +327,7 @@ static int cancel_with_success(void *arg)
 static void a_cause_above_0_is_no_error(void **state)
 {
 	(void)state;
-	expect_in_task(cancel_with_success, "the cause is 32");
+	test_expect_abort(cancel_with_success, "the cause is 32");
 }
 
 static int wait_twice(void *arg)
@@ -389,9 +343,9 @@ static int wait_twice(void *arg)
 static void a_group_that_is_not_open_is_no_group(void **state)
 {
 	(void)state;
-	expect_in_task(spawn_into_closed, "the group is not open");
-	expect_in_task(cancel_closed, "the group is not open");
-	expect_in_task(wait_twice, "the group is not open");
+	test_expect_abort(spawn_into_closed, "the group is not open");
+	test_expect_abort(cancel_closed, "the group is not open");
+	test_expect_abort(wait_twice, "the group is not open");
 }
 
 static int spawn_too_much(void *arg)
@@ -408,7 +362,7 @@ static int spawn_too_much(void *arg)
 static void a_value_over_48_bytes_is_found_without_the_macro_too(void **state)
 {
 	(void)state;
-	expect_in_task(spawn_too_much, "a value of 49 bytes");
+	test_expect_abort(spawn_too_much, "a value of 49 bytes");
 }
 
 static int ask_for_a_huge_stack(void *arg)
@@ -417,7 +371,7 @@ static int ask_for_a_huge_stack(void *arg)
 	const struct rota_group_options options = { .stack_bytes = 1ul << 40 };
 
 	(void)arg;
-	NEXT_LINE();
+	TEST_NEXT_LINE();
 	rota_group_open(&group, &options);
 	return 0;
 }
@@ -425,7 +379,7 @@ static int ask_for_a_huge_stack(void *arg)
 static void a_stack_size_out_of_range_is_found_at_the_open(void **state)
 {
 	(void)state;
-	expect_in_task(ask_for_a_huge_stack, "stack_bytes is 1099511627776");
+	test_expect_abort(ask_for_a_huge_stack, "stack_bytes is 1099511627776");
 }
 
 static struct rota_group outside_group;
@@ -502,8 +456,8 @@ static void verbs_are_for_tasks_only(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++)
-		expect_abort(&(struct broken){ cases[i], .outside = true },
-			     "is called outside of a task");
+		test_expect_abort_outside(cases[i],
+					  "is called outside of a task");
 }
 
 static int wait_for_nothing(void *arg)
@@ -515,8 +469,8 @@ static int wait_for_nothing(void *arg)
 static void a_loop_on_which_nothing_can_happen_lists_its_tasks(void **state)
 {
 	(void)state;
-	expect_in_task(wait_for_nothing, "deadlock: 1 tasks");
-	expect_in_task(wait_for_nothing, "waits in sleep");
+	test_expect_abort(wait_for_nothing, "deadlock: 1 tasks");
+	test_expect_abort(wait_for_nothing, "waits in sleep");
 }
 
 static int wait_for_nothing_until_never(void *arg)
@@ -530,7 +484,7 @@ static int wait_for_nothing_until_never(void *arg)
 static void a_deadline_that_never_comes_hides_no_deadlock(void **state)
 {
 	(void)state;
-	expect_in_task(wait_for_nothing_until_never, "deadlock: 1 tasks");
+	test_expect_abort(wait_for_nothing_until_never, "deadlock: 1 tasks");
 }
 
 static void tell_hook(void *context, const char *line)
@@ -551,8 +505,7 @@ static int run_hooked(void *arg)
 static void the_hook_gets_the_line_instead_of_stderr(void **state)
 {
 	(void)state;
-	expect_abort(&(struct broken){ run_hooked, .outside = true },
-		     "the hook got: rota: ");
+	test_expect_abort_outside(run_hooked, "the hook got: rota: ");
 }
 
 int main(void)
@@ -562,16 +515,16 @@ int main(void)
 			a_group_left_open_at_the_end_of_its_task_is_named),
 		cmocka_unit_test(
 			a_deadline_left_open_at_the_end_of_its_task_is_named),
-		cmocka_unit_test(the_message_names_the_task_that_left_it_open),
 		cmocka_unit_test(a_group_that_is_open_is_not_opened_again),
+		cmocka_unit_test(the_message_names_the_task_that_left_it_open),
 		cmocka_unit_test(
 			a_function_that_returned_past_a_scope_is_found),
 		cmocka_unit_test(only_the_owner_waits_for_a_group),
 		cmocka_unit_test(
 			a_group_is_not_waited_for_with_a_scope_open_inside),
 		cmocka_unit_test(a_deadline_is_ended_once_and_in_order),
-		cmocka_unit_test(a_group_that_is_not_open_is_no_group),
 		cmocka_unit_test(a_cause_above_0_is_no_error),
+		cmocka_unit_test(a_group_that_is_not_open_is_no_group),
 		cmocka_unit_test(
 			a_value_over_48_bytes_is_found_without_the_macro_too),
 		cmocka_unit_test(
