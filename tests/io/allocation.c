@@ -122,6 +122,78 @@ static int fan_out(int fd, int rounds)
 	return error;
 }
 
+/* Asks for one slot more than there are. */
+static int fill(void *value)
+{
+	struct rota_group *group = *(struct rota_group **)value;
+
+	if (rota_try_go(group, nothing, 0) != -EAGAIN)
+		return -EPROTO;
+	(void)!rota_go(group, nothing, 0);
+	return 0;
+}
+
+static void take_note(void *arg)
+{
+	++*(unsigned *)arg;
+}
+
+/* Everything that a scope can be and come to, in one task. */
+static int rest(void *value)
+{
+	unsigned calls = 0;
+	struct rota_deadline deadline;
+	struct rota_callback callback;
+	struct rota_shield shield;
+	struct rota_idle idle;
+	int code;
+
+	rota_idle_begin(&idle);
+	rota_callback_begin(&callback, take_note, &calls);
+	rota_deadline_begin(&deadline, rota_after_ns(*(int64_t *)value));
+	code = rota_sleep(ROTA_SECOND);
+	rota_deadline_end(&deadline);
+	rota_shield_begin(&shield, ROTA_MICROSECOND);
+	rota_yield();
+	rota_shield_end(&shield);
+	rota_close(-1);
+	rota_callback_end(&callback);
+	rota_idle_end(&idle);
+	return code == -ETIME ? 0 : code;
+}
+
+/* Drains a group of such tasks, or cancels it, or lets time end them; one
+ * waits for a slot meanwhile. */
+static int wind_down(int rounds)
+{
+	const struct rota_group_options options = { .limit = 5 };
+	struct rota_group group, others;
+	int error = 0;
+
+	for (int i = 0; i < rounds && !error; i++) {
+		const int64_t deadline_ns = i % 3 ? ROTA_SECOND : 0;
+
+		rota_group_open(&others, NULL);
+		rota_group_open(&group, &options);
+		for (int task = 0; task < 5 && !error; task++)
+			error = rota_go(&group, rest, deadline_ns);
+		if (!error)
+			error = rota_go_background(&group, rest, deadline_ns);
+		if (!error)
+			error = rota_go(&others, fill, &group);
+		if (!error)
+			error = rota_yield();
+		if (i % 3 == 1)
+			rota_group_drain(&group, ROTA_SECOND);
+		else if (i % 3 == 2)
+			rota_group_cancel(
+				&group, (struct rota_cancellation){ 0, NULL });
+		(void)rota_group_wait(&group);
+		(void)rota_group_wait(&others);
+	}
+	return error;
+}
+
 static int count(void *arg)
 {
 	struct server *server = arg;
@@ -137,12 +209,16 @@ static int count(void *arg)
 		error = ask(server->pair[1], WARM_ROUNDS);
 	if (!error)
 		error = fan_out(spare[0], WARM_ROUNDS);
+	if (!error)
+		error = wind_down(WARM_ROUNDS);
 	allocated = allocations;
 	mapped = server->kernel.calls[TEST_MAP];
 	if (!error)
 		error = ask(server->pair[1], ROUNDS);
 	if (!error)
 		error = fan_out(spare[0], ROUNDS);
+	if (!error)
+		error = wind_down(ROUNDS);
 	server->allocated = allocations - allocated;
 	server->mapped = server->kernel.calls[TEST_MAP] - mapped;
 	rota_close(server->pair[1]);
@@ -182,7 +258,7 @@ static void the_count_sees_an_allocation(void **state)
 
 int main(void)
 {
-	const struct CMUnitTest tests[] = {
+	static const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_warm_server_neither_allocates_nor_maps),
 		cmocka_unit_test(the_count_sees_an_allocation),
 	};
