@@ -42,6 +42,12 @@ static int change(void *value)
 	return look(value) | (child->index < 0);
 }
 
+static int look_later(void *value)
+{
+	rota_yield();
+	return look(value);
+}
+
 static int spawn_in_each_way(void *arg)
 {
 	struct seen *seen = arg;
@@ -56,6 +62,7 @@ static int spawn_in_each_way(void *arg)
 	error |= rota_go_background(&seen->group, look,
 				    ((struct child){ seen, 3 }));
 	error |= rota_go(&seen->group, change, ((struct child){ seen, 4 }));
+	error |= rota_go(&seen->group, look_later, ((struct child){ seen, 5 }));
 	rota_task_set_inherited(&marks[1]);
 	error |= rota_group_wait(&seen->group);
 	seen->after = rota_task_inherited();
@@ -81,6 +88,7 @@ static void what_a_task_sets_is_its_own(void **state)
 	(void)state;
 	assert_int_equal(test_run(spawn_in_each_way, &seen), 0);
 	assert_ptr_equal(seen.values[4], &marks[2]);
+	assert_ptr_equal(seen.values[5], &marks[0]);
 	assert_ptr_equal(seen.after, &marks[1]);
 }
 

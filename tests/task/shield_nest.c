@@ -192,6 +192,41 @@ static void a_group_inside_lives_as_long_as_the_shield(void **state)
 	assert_int_equal(late.codes[2], -EPIPE);
 }
 
+static int say_cancelled(void *value)
+{
+	(void)value;
+	return -ECANCELED;
+}
+
+static int fail_inside(void *arg)
+{
+	struct seen *seen = arg;
+	struct rota_shield shield;
+	struct rota_group inner;
+	int error;
+
+	rota_group_open(&seen->group, NULL);
+	cancel(seen);
+	rota_shield_begin(&shield, ROTA_NEVER);
+	rota_group_open(&inner, NULL);
+	error = rota_go(&inner, say_cancelled, 0);
+	error |= rota_go(&inner, sleep_a_while, seen);
+	seen->codes[1] = rota_group_wait(&inner);
+	rota_shield_end(&shield);
+	return rota_group_wait(&seen->group) == -EPIPE ? error : -EPROTO;
+}
+
+/* Its own tasks were told of nothing. */
+static void the_code_of_what_is_kept_out_is_a_failure_inside(void **state)
+{
+	struct seen seen = { .codes = { 1, 1 } };
+
+	(void)state;
+	run_timed(fail_inside, &seen);
+	assert_int_equal(seen.codes[0], -ECANCELED);
+	assert_int_equal(seen.codes[1], -ECANCELED);
+}
+
 static int shield_yourself(void *value)
 {
 	struct seen *seen = *(struct seen **)value;
@@ -268,6 +303,8 @@ int main(void)
 		cmocka_unit_test(
 			begun_in_a_shield_that_is_over_its_grace_runs_too),
 		cmocka_unit_test(a_group_inside_lives_as_long_as_the_shield),
+		cmocka_unit_test(
+			the_code_of_what_is_kept_out_is_a_failure_inside),
 		cmocka_unit_test(
 			what_ends_around_the_owner_begins_the_members_grace),
 		cmocka_unit_test(

@@ -105,12 +105,49 @@ static void members_of_groups_inside_are_named_too(void **state)
 	assert_false(test_log_has(&left.log, "more tasks"));
 }
 
+/* It outlives the cancel, and the time at which the grace would be over. */
+static int work_shielded(void *value)
+{
+	struct rota_shield shield;
+	int code;
+
+	rota_shield_begin(&shield, ROTA_NEVER);
+	code = work(value);
+	rota_shield_end(&shield);
+	return code;
+}
+
+static int cancel_in_the_grace(void *arg)
+{
+	struct left *left = arg;
+	int error;
+
+	rota_group_open(&left->group, NULL);
+	error = rota_go(&left->group, work_shielded, ROTA_SECOND);
+	rota_group_drain(&left->group, 10);
+	error |= rota_sleep(5);
+	rota_group_cancel(&left->group,
+			  (struct rota_cancellation){ -ESHUTDOWN, NULL });
+	return error ? error : rota_group_wait(&left->group);
+}
+
+static void nobody_is_named_after_a_cancel_within_the_grace(void **state)
+{
+	struct left left = { .log = { .lines = 0 } };
+
+	(void)state;
+	run_timed(cancel_in_the_grace, &left);
+	assert_int_equal(left.log.lines, 0);
+}
+
 int main(void)
 {
 	static const struct CMUnitTest tests[] = {
 		cmocka_unit_test(
 			sixteen_who_are_left_are_named_and_the_others_counted),
 		cmocka_unit_test(members_of_groups_inside_are_named_too),
+		cmocka_unit_test(
+			nobody_is_named_after_a_cancel_within_the_grace),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -260,6 +260,17 @@ static void a_race_of_nobody_is_echild(void **state)
 	assert_int_equal(seen.outcome, -ECHILD);
 }
 
+static void so_is_one_of_nobody_who_could_win(void **state)
+{
+	struct seen seen = {
+		.racers = { { .sleep_ns = 1, .result = 3, .background = true } }
+	};
+
+	(void)state;
+	run_timed(hold_race, &seen);
+	assert_int_equal(seen.outcome, -ECHILD);
+}
+
 static void cancelled_before_a_success_it_comes_to_the_cause(void **state)
 {
 	struct seen seen = { .racers = { { .sleep_ns = 9, .result = 3 } },
@@ -430,6 +441,7 @@ int main(void)
 		cmocka_unit_test(so_are_those_after_it),
 		cmocka_unit_test(if_all_fail_it_comes_to_the_first_failure),
 		cmocka_unit_test(a_race_of_nobody_is_echild),
+		cmocka_unit_test(so_is_one_of_nobody_who_could_win),
 		cmocka_unit_test(
 			cancelled_before_a_success_it_comes_to_the_cause),
 		cmocka_unit_test(past_its_deadline_it_comes_to_etime),
