@@ -324,18 +324,17 @@ static void whom_it_spawns_meanwhile_is_waited_for(void **state)
 	assert_int_equal(seen.joined_ns, 8);
 }
 
-/* The last worker has ended, but its owner has not run. */
-static void also_if_the_owner_was_about_to_end_it(void **state)
+/* The last worker has ended, the owner has not run. */
+static void once_the_others_have_ended_it_spawns_nobody(void **state)
 {
 	struct seen seen = { .work_ns = 5, .rest_ns = 5 };
 
 	(void)state;
 	run_timed(recruit_meanwhile, &seen);
-	assert_int_equal(seen.codes[0], 0);
-	assert_int_equal(seen.ended_ns, 10);
-	assert_int_equal(seen.codes[1], -ECANCELED);
+	assert_int_equal(seen.codes[0], -ECANCELED);
+	assert_int_equal(seen.ended_ns, 5);
 	assert_int_equal(seen.outcome, 0);
-	assert_int_equal(seen.joined_ns, 10);
+	assert_int_equal(seen.joined_ns, 5);
 }
 
 static int end_at_once(void *value)
@@ -384,7 +383,7 @@ int main(void)
 		cmocka_unit_test(a_cancel_around_ends_it_and_is_the_outcome),
 		cmocka_unit_test(it_takes_no_slot_and_frees_none),
 		cmocka_unit_test(whom_it_spawns_meanwhile_is_waited_for),
-		cmocka_unit_test(also_if_the_owner_was_about_to_end_it),
+		cmocka_unit_test(once_the_others_have_ended_it_spawns_nobody),
 		cmocka_unit_test(
 			beyond_tasks_max_it_is_refused_and_the_group_joins),
 	};
