@@ -85,6 +85,39 @@ static bool will_go_on(struct search *search, const struct ri_blocked *blocked)
 	return joining;
 }
 
+/* Does a holder of the slots that it waits for join? Then it closes the circle
+ * there, and those who wait for it may go on without it. */
+static bool waits_for_a_join(const struct ri_blocked *blocked)
+{
+	const struct rota_link *head = &blocked->group->members;
+	const struct rota_link *link = head->next;
+
+	for (; link != head; link = link->next) {
+		const struct ri_blocked *holder = blocked_of(
+			ri_container(link, struct rota_task, member));
+
+		if (holder && joins(holder) && !holder->free)
+			return true;
+	}
+	return false;
+}
+
+/* Of those that are stuck, who is to be told. */
+static struct ri_blocked *choose(const struct search *search)
+{
+	struct ri_blocked *each, *chosen = NULL;
+
+	for (each = search->first; each; each = each->next) {
+		if (each->free || joins(each))
+			continue;
+		if (waits_for_a_join(each))
+			return each;
+		if (!chosen)
+			chosen = each;
+	}
+	return chosen;
+}
+
 struct ri_blocked *ri_blocked_find_stuck(struct ri_tasks *tasks,
 					 struct ri_blocked *blocked)
 {
@@ -105,7 +138,5 @@ struct ri_blocked *ri_blocked_find_stuck(struct ri_tasks *tasks,
 	} while (more && !blocked->free);
 	if (blocked->free)
 		return NULL;
-	for (each = search.first; each && (each->free || joins(each));)
-		each = each->next;
-	return each;
+	return choose(&search);
 }

@@ -28,7 +28,9 @@ static struct test_puppet *prepare(struct test_show *show,
 	struct test_puppet *puppet = &show->puppets[show->count++];
 
 	ri_check(show->count <= TEST_PUPPETS_MAX, "too many puppets");
-	*puppet = (struct test_puppet){ .show = show, .of = group };
+	*puppet = (struct test_puppet){ .show = show,
+					.of = group,
+					.target = &show->group };
 	return puppet;
 }
 
@@ -44,27 +46,33 @@ static int play(void *value);
 static void go(struct test_puppet *puppet)
 {
 	struct test_show *show = puppet->show;
-	struct test_puppet *next = prepare(show, &show->group);
+	struct test_puppet *next = prepare(show, puppet->target);
 
 	next->state = TEST_ENDED; /* until it is accepted */
 	puppet->code = 1;
 	puppet->state = TEST_WAITS;
-	puppet->code = rota_go(&show->group, play, next);
+	puppet->code = rota_go(puppet->target, play, next);
 	if (!puppet->code)
 		next->state = TEST_UNSTARTED;
 }
 
-static int play(void *value)
+static void open_own(struct test_puppet *puppet)
 {
 	const struct rota_group_options options = {
+		.limit = puppet->limit,
 		.mode = ROTA_GROUP_KEEP_GOING
 	};
+
+	rota_group_open(&puppet->own[puppet->depth++], &options);
+}
+
+static int play(void *value)
+{
 	struct test_puppet *puppet = *(struct test_puppet **)value;
 
 	while (!hear(puppet) && puppet->command != TEST_END) {
 		if (puppet->command == TEST_OPEN)
-			rota_group_open(&puppet->own[puppet->depth++],
-					&options);
+			open_own(puppet);
 		else if (puppet->command == TEST_JOIN)
 			join(puppet);
 		else

@@ -23,7 +23,7 @@
 
 enum test_command {
 	TEST_OPEN, /* opens a group of its own, inside those it has */
-	TEST_GO,   /* rota_go into the show's group, of one more puppet */
+	TEST_GO,   /* rota_go into its target, of one more puppet */
 	TEST_JOIN, /* rota_group_wait for its innermost group */
 	TEST_END,  /* joins all its groups and ends */
 };
@@ -31,7 +31,7 @@ enum test_command {
 enum test_puppet_state {
 	TEST_UNSTARTED,
 	TEST_LISTENS, /* for what it is told next */
-	TEST_WAITS,   /* for a slot of the show's group */
+	TEST_WAITS,   /* for a slot of its target */
 	TEST_JOINS,   /* in rota_group_wait */
 	TEST_ENDED,
 };
@@ -42,6 +42,8 @@ struct test_puppet {
 	bool background;                          /* ... a background one */
 	struct rota_group own[TEST_PUPPET_DEPTH]; /* the first is outermost */
 	unsigned depth;                           /* how many are open */
+	unsigned limit;                           /* of the next one */
+	struct rota_group *target;                /* at first the show's */
 	enum test_puppet_state state;
 	enum test_command command; /* the last one */
 	int code; /* of its last rota_go; 1 until that returns */

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Random programs of tasks that wait for slots of one group and join groups
- * inside of it, beside a model that goes through all of them again and again
- * to find out who can ever go on:
+ * Random programs of tasks that wait for slots of any group, their own, one
+ * further out or a stranger's, and join their own, beside a model that goes
+ * through all of them again and again to find out who can ever go on:
  *
  *   - a wait is refused with -EDEADLK only if with it nobody could who has a
- *     slot;
+ *     slot of that group;
  *   - there is never a wait that nobody can ever end.
  *
  * SEED replays a run.
@@ -42,7 +42,7 @@ static unsigned dice(struct world *world, unsigned end)
 struct model {
 	struct world *world;
 	bool goes_on[TEST_PUPPETS_MAX];
-	const struct test_puppet *waits; /* one that is taken as waiting */
+	bool before; /* those that were refused are taken as waiting */
 };
 
 static bool is_alive(const struct test_puppet *puppet)
@@ -69,18 +69,20 @@ static bool members_go_on(const struct model *model,
 static bool can_go_on(const struct model *model,
 		      const struct test_puppet *puppet)
 {
-	if (puppet == model->waits || puppet->state == TEST_WAITS)
-		return members_go_on(model, &model->world->show.group, false);
+	const bool refused = model->before && puppet->code == -EDEADLK;
+
+	if (refused || puppet->state == TEST_WAITS)
+		return members_go_on(model, puppet->target, false);
 	if (puppet->state == TEST_JOINS)
 		return members_go_on(model, &puppet->own[puppet->depth - 1],
 				     true);
 	return true;
 }
 
-/* Nobody who has a slot can ever end. */
-static bool is_stuck(struct world *world, const struct test_puppet *waits)
+/* Who can go on, or could before waits were refused? */
+static struct model solve(struct world *world, bool before)
 {
-	struct model model = { .world = world, .waits = waits };
+	struct model model = { .world = world, .before = before };
 	bool more;
 
 	do {
@@ -93,31 +95,24 @@ static bool is_stuck(struct world *world, const struct test_puppet *waits)
 			model.goes_on[i] |= goes_on;
 		}
 	} while (more);
-	return !members_go_on(&model, &world->show.group, false);
-}
-
-static bool has_waiter(const struct test_show *show)
-{
-	for (unsigned i = 0; i < show->count; i++)
-		if (show->puppets[i].state == TEST_WAITS)
-			return true;
-	return false;
+	return model;
 }
 
 static void check(struct world *world)
 {
-	struct test_show *show = &world->show;
+	const struct model now = solve(world, false);
+	const struct model before = solve(world, true);
 
-	if (has_waiter(show) && is_stuck(world, NULL))
-		world->broken = "a wait can never end";
-	for (unsigned i = 0; i < show->count; i++) {
-		struct test_puppet *puppet = &show->puppets[i];
+	for (unsigned i = 0; i < world->show.count; i++) {
+		struct test_puppet *puppet = &world->show.puppets[i];
 
+		if (puppet->state == TEST_WAITS && !now.goes_on[i])
+			world->broken = "a wait can never end";
 		if (puppet->code != -EDEADLK)
 			continue;
 		world->refused++;
 		puppet->code = 0;
-		if (!is_stuck(world, puppet))
+		if (before.goes_on[i])
 			world->broken = "a wait was refused that could end";
 	}
 }
@@ -160,6 +155,20 @@ static bool cancel_any(struct world *world)
 	return dice(world, 2);
 }
 
+static void tell_to_open(struct world *world, struct test_puppet *puppet)
+{
+	puppet->limit = dice(world, 3);
+	test_puppet_tell(puppet, TEST_OPEN);
+}
+
+static void tell_to_go(struct world *world, struct test_puppet *puppet)
+{
+	puppet->target = any_group(world);
+	if (puppet->target->scope.owner->scope->code) /* about to close it */
+		puppet->target = &world->show.group;
+	test_puppet_tell(puppet, TEST_GO);
+}
+
 static void tell_any(struct world *world)
 {
 	struct test_puppet *puppet =
@@ -171,11 +180,11 @@ static void tell_any(struct world *world)
 	if (kind == 0)
 		test_puppet_tell(puppet, TEST_END);
 	else if (kind < 3 && puppet->depth < TEST_PUPPET_DEPTH)
-		test_puppet_tell(puppet, TEST_OPEN);
+		tell_to_open(world, puppet);
 	else if (kind < 6 && puppet->depth)
 		test_puppet_tell(puppet, TEST_JOIN);
 	else if (world->show.count < TEST_PUPPETS_MAX)
-		test_puppet_tell(puppet, TEST_GO);
+		tell_to_go(world, puppet);
 }
 
 static void step(struct world *world)
