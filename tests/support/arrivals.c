@@ -59,6 +59,7 @@ void test_arrivals_submitted(struct test_arrivals *arrivals, unsigned head,
 		const struct io_uring_sqe *entry =
 			&sq->sqes[(head + i) & (sq->ring_entries - 1)];
 
+		arrivals->cancels += entry->opcode == IORING_OP_ASYNC_CANCEL;
 		/* It mostly has no completion; then nobody would forget it. */
 		if (entry->flags & IOSQE_CQE_SKIP_SUCCESS)
 			continue;
@@ -120,10 +121,9 @@ static void accept_one(struct test_arrivals *arrivals,
 {
 	const struct test_arrival arrival = identify(arrivals, cqe);
 	const bool held =
-		arrivals->shuffled ||
-		(arrivals->hold && arrivals->hold(arrivals->context, &arrival));
+		arrivals->hold && arrivals->hold(arrivals->context, &arrival);
 
-	if (!held) {
+	if (!held && !arrivals->shuffled) {
 		deliver(arrivals, &arrival);
 		return;
 	}

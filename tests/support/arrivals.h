@@ -48,6 +48,7 @@ struct test_arrivals {
 	unsigned held_count, held_room;
 	struct test_flight *flights; /* in the order of submission */
 	unsigned flight_count, flight_room;
+	unsigned cancels;   /* of the engine's own, submitted so far */
 	test_hold_fn *hold; /* NULL: nothing is held back */
 	void *context;      /* its first argument */
 	bool shuffled;      /* everything is, for a random while */

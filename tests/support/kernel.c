@@ -67,6 +67,23 @@ static void ring_close(const struct ri_kernel *table, struct io_uring *ring)
 	ri_kernel_linux.ring_close(&ri_kernel_linux, ring);
 }
 
+/* Entries that are about to be submitted: spoils cancels. */
+static void spoil(struct test_kernel *kernel, unsigned count)
+{
+	const struct io_uring_sq *sq = &kernel->arrivals.ring->sq;
+	const unsigned head = *sq->khead;
+
+	for (unsigned i = 0; i < count && kernel->spoil; i++) {
+		struct io_uring_sqe *entry =
+			&sq->sqes[(head + i) & (sq->ring_entries - 1)];
+
+		if (entry->opcode == IORING_OP_ASYNC_CANCEL) {
+			entry->addr = 1;
+			kernel->spoil--;
+		}
+	}
+}
+
 /* The call itself, and what it brings. */
 static int forward(struct test_kernel *kernel, const struct ri_enter *call)
 {
@@ -78,6 +95,7 @@ static int forward(struct test_kernel *kernel, const struct ri_enter *call)
 	if (kernel->submit_max && less.submit > kernel->submit_max)
 		less.submit = kernel->submit_max;
 	head = *arrivals->ring->sq.khead;
+	spoil(kernel, less.submit);
 	result = ri_kernel_linux.enter(&ri_kernel_linux, &less);
 	if (result > 0)
 		test_arrivals_submitted(arrivals, head, (unsigned)result);

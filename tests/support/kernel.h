@@ -75,6 +75,7 @@ struct test_kernel {
 	size_t mapped_bytes;           /* in them */
 	int submit_error;    /* what enters with entries say; 0: nothing */
 	unsigned submit_max; /* entries that one enter takes; 0: all */
+	unsigned spoil;      /* cancels to come that name nothing and so miss */
 	bool by_hand;        /* the clock is the test's */
 	int64_t clock_ns;    /* what it shows then */
 	int64_t patience_ns; /* how long (in real time) a wait looks for

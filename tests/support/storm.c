@@ -1,0 +1,515 @@
+/* SPDX-License-Identifier: MIT */
+#include "support/storm.h"
+
+#include "support/process.h"
+#include "support/run.h"
+#include "support/storm_report.h"
+#include "task/task.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+/* Between the starts of two rounds, by the clock. */
+#define ROUND_NS (100 * ROTA_SECOND)
+/* Rounds of one engine. */
+#define ROUNDS_A_RUN 5000
+/* Turns in which who has been told to end must have ended. */
+#define PROMPT_TURNS 8
+/* For how many turns, and how often, those who were not are given what they
+ * wait for. */
+#define FEEDING_TURNS 64
+#define FEEDING_STEP 2
+/* ... of those for which something is done elsewhere, or asked for again. */
+#define SLOW_TURNS 50000
+/* How long a slow one is waited for in each of those, in real time. */
+#define PATIENCE_NS (200 * ROTA_MICROSECOND)
+/* After this much of the clock a cancel that missed was tried again. */
+#define RETRY_NS (20 * ROTA_MILLISECOND)
+/* Descriptors of a test are below this. */
+#define DESCRIPTORS 256u
+
+static int64_t (*forward_now)(const struct ri_kernel *table);
+
+/* When the loop itself has read the clock, what is due fires before any task
+ * runs. */
+static int64_t watch_now(const struct ri_kernel *table)
+{
+	struct storm *storm = ri_container(table, struct storm, kernel.table);
+	const int64_t now_ns = forward_now(table);
+
+	if (ri_loop_here && !ri_loop_in_fiber(ri_loop_here))
+		storm->referee.fired_ns = now_ns;
+	return now_ns;
+}
+
+static struct lane *owner_of(struct storm *storm,
+			     const struct test_arrival *arrival)
+{
+	for (unsigned i = 0; i < storm->script.lanes; i++)
+		if (lane_owns(&storm->lanes[i], arrival))
+			return &storm->lanes[i];
+	return NULL;
+}
+
+static bool is_answer(const struct test_arrival *arrival)
+{
+	return arrival->opcode == IORING_OP_ASYNC_CANCEL;
+}
+
+/* Sees every completion that the kernel posts. */
+static bool watch_arrival(void *context, const struct test_arrival *arrival)
+{
+	struct storm *storm = context;
+	struct lane *lane = owner_of(storm, arrival);
+
+	if (lane)
+		lane_note(lane, arrival);
+	if (is_answer(arrival))
+		return storm->hold & STORM_HOLD_ANSWERS;
+	return storm->hold &
+	       (lane ? STORM_HOLD_OPERATIONS : STORM_HOLD_OTHERS);
+}
+
+/* Others of its kind may say in other words that they were stopped. */
+static void release(struct storm *storm, unsigned index)
+{
+	struct test_arrival *held = test_kernel_held_at(&storm->kernel, index);
+
+	if (held->res == -ECANCELED && owner_of(storm, held))
+		held->res = storm->script.interruption;
+	test_kernel_release(&storm->kernel, index);
+}
+
+/* Releases all of what is held that are, or are not, answers to cancels. */
+static void release_kind(struct storm *storm, bool answers)
+{
+	for (unsigned i = 0; i < test_kernel_held(&storm->kernel);) {
+		if (is_answer(test_kernel_held_at(&storm->kernel, i)) ==
+		    answers)
+			release(storm, i);
+		else
+			i++;
+	}
+}
+
+static void release_all(struct storm *storm)
+{
+	storm->hold = 0;
+	storm->kernel.arrivals.shuffled = false;
+	release_kind(storm, storm->script.answers_first);
+	release_kind(storm, !storm->script.answers_first);
+}
+
+static void pass_turn(struct storm *storm)
+{
+	referee_expect(&storm->referee, "the director's sleep", rota_sleep(1),
+		       0);
+}
+
+static void pass(struct storm *storm, enum storm_gap gap)
+{
+	if (gap == STORM_YIELD)
+		rota_yield();
+	for (unsigned i = STORM_TURN; i <= gap; i++)
+		pass_turn(storm);
+}
+
+static int close_it(void *value)
+{
+	lane_close(*(struct lane **)value);
+	return 0;
+}
+
+static void close_lane(struct storm *storm, struct lane *lane)
+{
+	if (rota_go(&storm->all, close_it, lane))
+		referee_expect(&storm->referee, "spawning who closes", 1, 0);
+}
+
+static void complete(struct lane *lane)
+{
+	struct victim *victim = &lane->victim;
+
+	if (!victim->class->complete)
+		return;
+	victim->completions++;
+	victim->class->complete(victim);
+}
+
+/* Puts the clock to where the deadline of a scope has come. */
+static void advance(struct storm *storm, int64_t after_ns)
+{
+	const int64_t due_ns =
+		(storm->round + 1) * (int64_t)ROUND_NS + after_ns;
+
+	if (storm->kernel.clock_ns < due_ns)
+		storm->kernel.clock_ns = due_ns;
+}
+
+static void act_on_lane(struct storm *storm, struct lane *lane,
+			enum storm_event event)
+{
+	switch (event) {
+	case STORM_COMPLETE:
+		complete(lane);
+		break;
+	case STORM_CANCEL:
+		lane_cancel(lane, LANE_GROUP);
+		break;
+	case STORM_CANCEL_OUTER:
+		lane_cancel(lane, LANE_OUTER_GROUP);
+		break;
+	case STORM_FAIL:
+		lane_fail(lane);
+		break;
+	case STORM_DEADLINE:
+		advance(storm, storm->script.deadline_ns);
+		break;
+	case STORM_OUTER_DEADLINE:
+		advance(storm, storm->script.outer_deadline_ns);
+		break;
+	default:
+		close_lane(storm, lane);
+		break;
+	}
+}
+
+static void act(struct storm *storm, enum storm_event event)
+{
+	switch (event) {
+	case STORM_DELIVER:
+		if (test_kernel_held(&storm->kernel))
+			release(storm,
+				referee_dice(&storm->referee,
+					     test_kernel_held(&storm->kernel)));
+		break;
+	case STORM_DELIVER_OPERATIONS:
+		storm->hold &= ~(unsigned)STORM_HOLD_OPERATIONS;
+		release_kind(storm, false);
+		break;
+	case STORM_DELIVER_ANSWERS:
+		storm->hold &= ~(unsigned)STORM_HOLD_ANSWERS;
+		release_kind(storm, true);
+		break;
+	case STORM_SPOIL:
+		storm->spoiled++;
+		storm->kernel.spoil++;
+		break;
+	case STORM_REFUSE:
+		storm->kernel.submit_error = -EAGAIN;
+		break;
+	default:
+		storm->kernel.submit_error = 0;
+		break;
+	}
+}
+
+static void play_script(struct storm *storm)
+{
+	const struct storm_script *script = &storm->script;
+
+	storm->hold = script->hold;
+	storm->kernel.arrivals.shuffled = script->shuffled;
+	for (storm->steps_done = 0; storm->steps_done < script->count;
+	     storm->steps_done++) {
+		const struct storm_step *step =
+			&script->steps[storm->steps_done];
+
+		pass(storm, (enum storm_gap)step->gap);
+		if (step->event < STORM_VICTIM_EVENTS)
+			act_on_lane(storm, &storm->lanes[step->lane],
+				    (enum storm_event)step->event);
+		else
+			act(storm, (enum storm_event)step->event);
+	}
+}
+
+/* Something was done that ends its verb. */
+static bool is_told(struct lane *lane)
+{
+	return lane_code(lane) || lane->closing ||
+	       !lane->victim.class->complete;
+}
+
+/* The verb has not returned after so many turns: gives it what it waits for,
+ * or stops it. One that was told to end must have. */
+static void hurry(struct storm *storm, struct lane *lane, unsigned turn)
+{
+	const bool slow = storm->spoiled ||
+			  lane->victim.class->traits & VICTIM_SLOW;
+	const unsigned turns = slow ? SLOW_TURNS : PROMPT_TURNS;
+
+	if (is_told(lane)) {
+		if (turn > lane->victim.fed_turn + turns)
+			storm_hang(storm, lane);
+		return;
+	}
+	if (turn % FEEDING_STEP)
+		return;
+	lane->victim.fed_turn = turn;
+	if (turn < FEEDING_TURNS && storm->script.fed)
+		complete(lane);
+	else
+		lane_cancel(lane, LANE_OUTER_GROUP);
+}
+
+/* A look at all of them, and a turn: returns how many were out. */
+static unsigned look_after(struct storm *storm, unsigned turn)
+{
+	bool slow = false;
+	unsigned out = 0;
+
+	for (unsigned i = 0; i < storm->script.lanes; i++) {
+		struct lane *lane = &storm->lanes[i];
+
+		if (lane->victim.returned)
+			continue;
+		out++;
+		slow |= lane->victim.class->traits & VICTIM_SLOW;
+		if (turn)
+			hurry(storm, lane, turn);
+	}
+	slow &= turn > FEEDING_STEP;
+	storm->kernel.patience_ns = slow ? PATIENCE_NS : 0;
+	if (out && rota_sleep(slow || turn > PROMPT_TURNS ? RETRY_NS : 1))
+		storm_hang(storm, NULL);
+	return out;
+}
+
+/* Brings all of them home. */
+static void settle(struct storm *storm)
+{
+	storm->kernel.submit_error = 0;
+	release_all(storm);
+	for (unsigned turn = 0; look_after(storm, turn); turn++)
+		;
+	storm->kernel.patience_ns = 0;
+}
+
+/* Stacks that are neither free nor in use. */
+static unsigned stacks_lost(const struct ri_stack_class *class)
+{
+	unsigned free = 0;
+
+	for (const struct ri_stack *stack = class->free; stack;
+	     stack = stack->next)
+		free++;
+	return class->made - free - class->reserved;
+}
+
+static unsigned descriptors_waited_for(const struct ri_tasks *tasks,
+				       unsigned end)
+{
+	unsigned count = 0;
+
+	for (unsigned i = 0; i < end; i++)
+		count += tasks->descriptors[i] != NULL;
+	return count;
+}
+
+static int lowest_descriptor(void)
+{
+	const int fd = fcntl(0, F_DUPFD_CLOEXEC, 0);
+
+	close(fd);
+	return fd;
+}
+
+/* Only the director is left, and has nothing open. */
+static void check_loop(struct storm *storm)
+{
+	const struct ri_tasks *tasks = ri_tasks_here();
+	const struct ri_stack_class *stacks =
+		&tasks->loop.stacks.classes[tasks->stack_class];
+	struct referee *referee = &storm->referee;
+
+	referee_expect(referee, "tasks alive", tasks->loop.live, 1);
+	referee_expect(referee, "tasks parked", tasks->parked, 0);
+	referee_expect(referee, "operations in flight", tasks->loop.in_flight,
+		       0);
+	referee_expect(referee, "timers", !ri_wheel_empty(&tasks->loop.wheel),
+		       false);
+	referee_expect(referee, "groups to tell of a cancel",
+		       !ri_list_empty(&tasks->sweeps), false);
+	referee_expect(referee, "cancels to write",
+		       !ri_fifo_empty(&tasks->cancels), false);
+	referee_expect(referee, "cancels to write again",
+		       !ri_fifo_empty(&tasks->retries), false);
+	referee_expect(referee, "cancels that missed", tasks->missed, 0);
+	referee_expect(referee, "tasks that wait for a descriptor",
+		       !ri_list_empty(&tasks->starved), false);
+	referee_expect(referee, "descriptors waited for",
+		       descriptors_waited_for(tasks, DESCRIPTORS), 0);
+	referee_expect(referee, "stacks reserved", stacks->reserved, 1);
+	referee_expect(referee, "stacks lost", stacks_lost(stacks), 0);
+	referee_expect(referee, "completions held",
+		       test_kernel_held(&storm->kernel), 0);
+}
+
+/* Those that were closed are opened again: then as many are open as before. */
+static void check_descriptors(struct storm *storm)
+{
+	struct referee *referee = &storm->referee;
+
+	for (unsigned i = 0; i < STORM_LANES; i++)
+		referee_expect(referee, "opening what was closed",
+			       victim_restore(&storm->lanes[i].victim), 0);
+	referee_expect(referee, "the lowest descriptor that is free",
+		       lowest_descriptor(), storm->lowest);
+}
+
+static void prepare_round(struct storm *storm)
+{
+	struct storm_script *script = &storm->script;
+	struct referee *referee = &storm->referee;
+
+	test_random_seed(&referee->random,
+			 storm_round_seed(storm, storm->round));
+	memset(script, 0, sizeof(*script));
+	script->interruption = -ECANCELED;
+	script->lanes = 1;
+	script->deadline_ns = ROTA_SECOND;
+	script->outer_deadline_ns = 2 * ROTA_SECOND;
+	storm->write(storm, script);
+	storm->kernel.clock_ns = (storm->round + 1) * (int64_t)ROUND_NS;
+	storm->kernel.spoil = 0;
+	storm->spoiled = 0;
+	test_random_seed(&storm->kernel.arrivals.random,
+			 test_random_next(&referee->random));
+	for (unsigned i = 0; i < script->lanes; i++)
+		referee_expect(
+			referee, "preparing a victim",
+			lane_prepare(&storm->lanes[i],
+				     storm->kernel.clock_ns +
+					     script->outer_deadline_ns,
+				     storm->kernel.clock_ns +
+					     script->deadline_ns),
+			0);
+}
+
+static void play_round(struct storm *storm)
+{
+	prepare_round(storm);
+	rota_group_open(&storm->all, &(struct rota_group_options){
+					     .mode = ROTA_GROUP_KEEP_GOING });
+	for (unsigned i = 0; i < storm->script.lanes; i++)
+		referee_expect(&storm->referee, "spawning a lane",
+			       lane_go(&storm->lanes[i], &storm->all), 0);
+	play_script(storm);
+	settle(storm);
+	referee_expect(&storm->referee, "what all came to",
+		       rota_group_wait(&storm->all), 0);
+	pass_turn(storm);
+	check_loop(storm);
+	for (unsigned i = 0; i < storm->script.lanes; i++)
+		lane_check(&storm->lanes[i]);
+	check_descriptors(storm);
+}
+
+/* The director. */
+static int direct(void *arg)
+{
+	struct storm *storm = arg;
+	const unsigned end = storm->end - storm->round > ROUNDS_A_RUN
+				     ? storm->round + ROUNDS_A_RUN
+				     : storm->end;
+
+	storm->lowest = lowest_descriptor();
+	while (storm->round < end) {
+		play_round(storm);
+		if (storm->referee.broken)
+			return 0;
+		storm->round++;
+	}
+	referee_expect(&storm->referee, "descriptors waited for at the end",
+		       descriptors_waited_for(ri_tasks_here(),
+					      RI_DESCRIPTOR_BUCKETS),
+		       0);
+	return 0;
+}
+
+static void run_engine(struct storm *storm)
+{
+	const struct rota_config config = { .tasks_max = 256 };
+	const unsigned descriptors = test_process_descriptors();
+
+	test_kernel_init(&storm->kernel);
+	test_kernel_clock(&storm->kernel, storm->round * (int64_t)ROUND_NS +
+						  ROTA_SECOND);
+	test_kernel_hold(&storm->kernel, watch_arrival, storm);
+	forward_now = storm->kernel.table.now_ns;
+	storm->kernel.table.now_ns = watch_now;
+	storm->referee.clock_ns = &storm->kernel.clock_ns;
+	storm->referee.fired_ns = 0;
+	assert_int_equal(test_run_with(&config, &storm->kernel.table, direct,
+				       storm),
+			 0);
+	if (storm->referee.broken)
+		return;
+	referee_expect(&storm->referee, "rings and mappings left",
+		       test_kernel_left(&storm->kernel), 0);
+	referee_expect(&storm->referee, "descriptors left",
+		       test_process_descriptors(), descriptors);
+}
+
+/* Those beside the victim: quick ones, of another kind each time. */
+static const struct victim_class *companion(unsigned class, unsigned lane)
+{
+	for (unsigned i = class + 3 * lane;; i++) {
+		const struct victim_class *found = victim_class_at(i);
+
+		if (!found)
+			i = UINT32_MAX;
+		else if (!(found->traits & VICTIM_SLOW))
+			return found;
+	}
+}
+
+/* All rounds of one class. */
+static void play_class(struct storm *storm, unsigned class)
+{
+	for (unsigned i = 0; i < STORM_LANES; i++) {
+		struct lane *lane = &storm->lanes[i];
+
+		lane->referee = &storm->referee;
+		lane->kernel = &storm->kernel;
+		assert_int_equal(
+			victim_set_up(&lane->victim,
+				      i ? companion(class, i)
+					: victim_class_at(class),
+				      &storm->referee),
+			0);
+	}
+	while (storm->round < storm->end && !storm->referee.broken)
+		run_engine(storm);
+	if (storm->referee.broken)
+		storm_report(storm);
+	for (unsigned i = 0; i < STORM_LANES; i++)
+		victim_tear_down(&storm->lanes[i].victim);
+	assert_null(storm->referee.broken);
+}
+
+void storm_play(storm_write_fn *write, unsigned rounds)
+{
+	static struct storm storm;
+	struct test_random seeds;
+
+	test_random_init(&seeds);
+	for (unsigned i = 0; victim_class_at(i); i++) {
+		memset(&storm, 0, sizeof(storm));
+		storm.seed = seeds.state;
+		storm.write = write;
+		storm.end = storm_rounds(rounds);
+		if (!storm_chosen(&storm, victim_class_at(i)))
+			continue;
+		storm_report_on_abort(&storm);
+		play_class(&storm, i);
+	}
+}

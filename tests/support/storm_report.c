@@ -1,0 +1,188 @@
+/* SPDX-License-Identifier: MIT */
+#include "support/storm_report.h"
+
+#include "task/task.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* The storm that rages. */
+static const struct storm *current;
+
+static const char *const event_names[STORM_EVENTS] = {
+	[STORM_COMPLETE] = "complete",
+	[STORM_CANCEL] = "cancel",
+	[STORM_CANCEL_OUTER] = "cancel the outer group",
+	[STORM_FAIL] = "fail beside it",
+	[STORM_DEADLINE] = "its deadline",
+	[STORM_OUTER_DEADLINE] = "the outer deadline",
+	[STORM_CLOSE] = "close",
+	[STORM_DELIVER] = "deliver one",
+	[STORM_DELIVER_OPERATIONS] = "deliver operations",
+	[STORM_DELIVER_ANSWERS] = "deliver answers",
+	[STORM_SPOIL] = "spoil a cancel",
+	[STORM_REFUSE] = "refuse entries",
+	[STORM_ALLOW] = "allow entries",
+};
+
+static const char *const gap_names[STORM_GAPS] = {
+	[STORM_AT_ONCE] = "at once",
+	[STORM_YIELD] = "after a yield",
+	[STORM_TURN] = "after a turn",
+	[STORM_TWO_TURNS] = "after two turns",
+	[STORM_THREE_TURNS] = "after three turns",
+};
+
+/* FNV-1a: a class keeps its rounds when others are added. */
+static uint64_t hash(const char *text)
+{
+	uint64_t bits = 0xcbf29ce484222325;
+
+	for (; *text; text++)
+		bits = (bits ^ (unsigned char)*text) * 0x100000001b3;
+	return bits;
+}
+
+uint64_t storm_round_seed(const struct storm *storm, unsigned round)
+{
+	struct test_random random = {
+		.state = storm->seed ^ hash(storm->lanes[0].victim.class->name)
+	};
+
+	random.state = test_random_next(&random) + round;
+	return test_random_next(&random);
+}
+
+unsigned storm_rounds(unsigned rounds)
+{
+	const char *text = getenv("ROTA_ROUNDS");
+	const unsigned long given = text ? strtoul(text, NULL, 0) : 0;
+
+	if (given > 0 && given < UINT32_MAX)
+		return (unsigned)given;
+	return test_rounds(rounds);
+}
+
+bool storm_chosen(struct storm *storm, const struct victim_class *class)
+{
+	const char *verb = getenv("ROTA_VERB"), *round = getenv("ROTA_ROUND");
+
+	if (verb && strcmp(verb, class->name) != 0)
+		return false;
+	if (round) {
+		storm->round = (unsigned)strtoul(round, NULL, 0);
+		storm->end = storm->round + 1;
+	}
+	return true;
+}
+
+static void print_step(const struct storm *storm, unsigned index)
+{
+	const struct storm_step *step = &storm->script.steps[index];
+
+	fprintf(stderr, "    %s %s", gap_names[step->gap],
+		event_names[step->event]);
+	if (step->event < STORM_VICTIM_EVENTS && storm->script.lanes > 1)
+		fprintf(stderr, " of %s (%u)",
+			storm->lanes[step->lane].victim.class->name,
+			step->lane);
+	fprintf(stderr, "%s\n", index == storm->steps_done ? "  <-" : "");
+}
+
+static void print_script(const struct storm *storm)
+{
+	const struct storm_script *script = &storm->script;
+
+	fprintf(stderr, "  held back:%s%s%s%s%s\n",
+		script->hold & STORM_HOLD_OPERATIONS ? " operations" : "",
+		script->hold & STORM_HOLD_ANSWERS ? " answers" : "",
+		script->hold & STORM_HOLD_OTHERS ? " others" : "",
+		script->shuffled ? " all at random" : "",
+		script->answers_first ? ", answers first" : "");
+	fprintf(stderr, "  stopped is %d; deadlines: %" PRId64 " ms, outer %" PRId64
+			" ms\n",
+		script->interruption, script->deadline_ns / 1000000,
+		script->outer_deadline_ns / 1000000);
+	for (unsigned i = 0; i < script->count; i++)
+		print_step(storm, i);
+}
+
+static void print_lane(const struct storm *storm, unsigned index)
+{
+	const struct lane *lane = &storm->lanes[index];
+	const struct verdict *verdict = &lane->verdict;
+
+	fprintf(stderr, "  %u %s: ", index, lane->victim.class->name);
+	if (lane->victim.returned)
+		fprintf(stderr, "returned %d", lane->victim.result);
+	else
+		fprintf(stderr, "has not returned");
+	if (verdict->said)
+		fprintf(stderr, ", the kernel said %d (the last of %u)",
+			verdict->last, verdict->said);
+	fprintf(stderr, ", its code was %d and is %d\n", verdict->before,
+		verdict->code);
+}
+
+void storm_report(const struct storm *storm)
+{
+	const struct referee *referee = &storm->referee;
+
+	if (referee->broken)
+		fprintf(stderr, "%s: %s: %" PRId64 ", not %" PRId64 "\n",
+			referee->whose ? referee->whose : "the loop",
+			referee->broken, referee->seen, referee->wanted);
+	print_script(storm);
+	for (unsigned i = 0; i < storm->script.lanes; i++)
+		print_lane(storm, i);
+	fprintf(stderr,
+		"To play it again: SEED=%" PRIu64
+		" ROTA_VERB=%s ROTA_ROUND=%u %s\n",
+		storm->seed, storm->lanes[0].victim.class->name, storm->round,
+		program_invocation_name);
+}
+
+static void report_current(void)
+{
+	const struct storm *storm = current;
+
+	current = NULL;
+	if (storm)
+		storm_report(storm);
+}
+
+static void on_abort(int number)
+{
+	(void)number;
+	report_current();
+}
+
+/* Of the sanitizers, where there is one. */
+__attribute__((weak)) void
+__sanitizer_set_death_callback(void (*callback)(void));
+
+void storm_report_on_abort(const struct storm *storm)
+{
+	current = storm;
+	signal(SIGABRT, on_abort);
+	if (__sanitizer_set_death_callback)
+		__sanitizer_set_death_callback(report_current);
+}
+
+void storm_hang(struct storm *storm, struct lane *lane)
+{
+	char line[RI_TASK_LINE_BYTES];
+	const struct ri_tasks *tasks = ri_tasks_here();
+
+	storm->referee.broken = NULL;
+	storm->referee.whose = lane ? lane->victim.class->name : "the director";
+	referee_expect(&storm->referee, "whether it ends", false, true);
+	for (unsigned i = 0; i < tasks->made; i++)
+		if (ri_task_describe(tasks, &tasks->slab[i], line))
+			fprintf(stderr, "  %s\n", line);
+	abort();
+}

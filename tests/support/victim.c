@@ -1,0 +1,140 @@
+/* SPDX-License-Identifier: MIT */
+#include "support/victim.h"
+
+#include "base/check.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+int victim_set_up(struct victim *victim, const struct victim_class *class,
+		  struct referee *referee)
+{
+	int error = 0;
+
+	memset(victim, 0, sizeof(*victim));
+	victim->class = class;
+	victim->referee = referee;
+	victim->fd = victim->keeper = victim->peer = victim->aside = -1;
+	victim->buffer = malloc(VICTIM_BYTES);
+	ri_check(victim->buffer != NULL, "no memory for the test");
+	if (class->set_up)
+		error = class->set_up(victim);
+	return error ? error : victim_restore(victim);
+}
+
+int victim_restore(struct victim *victim)
+{
+	if (victim->fd >= 0 || victim->keeper < 0)
+		return 0;
+	victim->fd = fcntl(victim->keeper, F_DUPFD_CLOEXEC, 0);
+	return victim->fd < 0 ? -errno : 0;
+}
+
+static void close_open(int *fd)
+{
+	if (*fd >= 0)
+		close(*fd);
+	*fd = -1;
+}
+
+void victim_tear_down(struct victim *victim)
+{
+	close_open(&victim->fd);
+	close_open(&victim->keeper);
+	close_open(&victim->peer);
+	close_open(&victim->aside);
+	if (victim->path[0])
+		unlink(victim->path);
+	free(victim->buffer);
+}
+
+int victim_prepare(struct victim *victim)
+{
+	victim->called = false;
+	victim->returned = false;
+	victim->ended = false;
+	victim->completions = 0;
+	victim->fed_turn = 0;
+	victim->result = 0;
+	victim->flags = 0;
+	victim->bytes = 0;
+	victim->done = 0;
+	victim->torn = false;
+	return victim->class->prepare ? victim->class->prepare(victim) : 0;
+}
+
+int victim_expected(const struct victim *victim, const struct verdict *verdict)
+{
+	(void)victim;
+	return verdict->said ? verdict->last : verdict->before;
+}
+
+void victim_fill(const struct victim *victim, unsigned char *bytes,
+		 size_t count)
+{
+	for (size_t i = 0; i < count; i++)
+		bytes[i] = (unsigned char)(victim->given + i);
+}
+
+void victim_take(struct victim *victim, const unsigned char *bytes,
+		 size_t count)
+{
+	for (size_t i = 0; i < count; i++)
+		victim->torn |= bytes[i] != (unsigned char)(victim->taken + i);
+	victim->taken += count;
+}
+
+void victim_drain(struct victim *victim, int fd)
+{
+	unsigned char bytes[4096];
+	ssize_t n;
+
+	do {
+		n = victim->socket ? recv(fd, bytes, sizeof(bytes),
+					  MSG_DONTWAIT)
+				   : read(fd, bytes, sizeof(bytes));
+		if (n > 0)
+			victim_take(victim, bytes, (size_t)n);
+	} while (n == (ssize_t)sizeof(bytes));
+}
+
+bool victim_give(struct victim *victim, int fd, size_t count)
+{
+	unsigned char bytes[4096];
+	ssize_t n;
+
+	if (count > sizeof(bytes))
+		count = sizeof(bytes);
+	victim_fill(victim, bytes, count);
+	n = victim->socket
+		    ? send(fd, bytes, count, MSG_DONTWAIT | MSG_NOSIGNAL)
+		    : write(fd, bytes, count);
+	if (n > 0)
+		victim->given += (size_t)n;
+	return n > 0;
+}
+
+/* The next class of all tables: past the end of one the next begins. */
+const struct victim_class *victim_class_at(unsigned index)
+{
+	const struct {
+		const struct victim_class *table;
+		unsigned count;
+	} tables[] = {
+		{ victim_streams, victim_streams_count },
+		{ victim_sockets, victim_sockets_count },
+		{ victim_files, victim_files_count },
+		{ victim_waits, victim_waits_count },
+	};
+
+	for (unsigned i = 0; i < sizeof(tables) / sizeof(tables[0]); i++) {
+		if (index < tables[i].count)
+			return &tables[i].table[index];
+		index -= tables[i].count;
+	}
+	return NULL;
+}

@@ -1,0 +1,78 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Victims that wait for the engine itself: time, a turn, a slot of a group,
+ * the members of one.
+ */
+#include "rota/rota.h"
+#include "support/victim.h"
+
+#include <errno.h>
+#include <liburing.h>
+
+static int call_yield(struct victim *victim)
+{
+	(void)victim;
+	return rota_yield();
+}
+
+static int call_nop(struct victim *victim)
+{
+	struct io_uring_sqe entry;
+
+	(void)victim;
+	io_uring_prep_nop(&entry);
+	return rota_await(&entry);
+}
+
+/* Due before, together with, or after the deadlines of the victim's scopes. */
+static int prepare_sleep(struct victim *victim)
+{
+	const struct referee *referee = victim->referee;
+
+	victim->deadline_ns = referee->clock_ns ? *referee->clock_ns
+						: rota_now_ns();
+	victim->deadline_ns += referee->clock_ns
+				       ? (int64_t)victim_dice(victim, 5) *
+						 ROTA_SECOND / 2
+				       : (int64_t)victim_dice(victim, 100) *
+						 ROTA_MICROSECOND;
+	return 0;
+}
+
+static int call_sleep(struct victim *victim)
+{
+	return rota_sleep_until(victim->deadline_ns);
+}
+
+static void wake_sleeper(struct victim *victim)
+{
+	int64_t *clock_ns = victim->referee->clock_ns;
+
+	if (clock_ns && *clock_ns < victim->deadline_ns)
+		*clock_ns = victim->deadline_ns;
+}
+
+/* It ends when its time has come, or else by what was over before. */
+static int expected_sleep(const struct victim *victim,
+			  const struct verdict *verdict)
+{
+	const bool came = rota_now_ns() >= victim->deadline_ns;
+
+	if (verdict->before)
+		return verdict->before;
+	if (!came || !verdict->code)
+		return came ? 0 : verdict->code ? verdict->code : -EIO;
+	/* Both, and with many victims a cancel is told to some at a time. */
+	if (!victim->referee->clock_ns)
+		return victim->result ? verdict->code : 0;
+	return verdict->over_ns <= victim->deadline_ns ? verdict->code : 0;
+}
+
+const struct victim_class victim_waits[] = {
+	{ "yield", VICTIM_LOCAL, .call = call_yield },
+	{ "sleep", VICTIM_LOCAL, .prepare = prepare_sleep, .call = call_sleep,
+	  .complete = wake_sleeper, .expected = expected_sleep },
+	{ "await_nop", .call = call_nop },
+};
+const unsigned victim_waits_count =
+	sizeof(victim_waits) / sizeof(victim_waits[0]);
