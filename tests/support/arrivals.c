@@ -120,8 +120,8 @@ static void accept_one(struct test_arrivals *arrivals,
 		       const struct io_uring_cqe *cqe)
 {
 	const struct test_arrival arrival = identify(arrivals, cqe);
-	const bool held =
-		arrivals->hold && arrivals->hold(arrivals->context, &arrival);
+	const bool held = arrivals->hold &&
+			  arrivals->hold(arrivals->context, &arrival);
 
 	if (!held && !arrivals->shuffled) {
 		deliver(arrivals, &arrival);

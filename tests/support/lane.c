@@ -2,314 +2,274 @@
 #include "support/lane.h"
 
 #include "base/list.h"
+#include "support/lane_judge.h"
 #include "task/task.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <liburing.h>
 #include <string.h>
 
-/* What a cancelled operation may come back with, as io_uring has it; the last
- * is ERESTARTSYS. */
-static bool is_interruption(int result)
-{
-	return result == -ECANCELED || result == -EINTR || result == -512;
-}
-
-/* A buffer that nobody may write to any more. */
+/* Memory that nobody may write to, or read, any more. */
 #define POISON 0xa5
 
-/* Whatever is broken now and was not before is this victim's. */
-static void blame(struct lane *lane)
+static int64_t now_ns(const struct lane *lane)
 {
-	if (lane->referee->broken && !lane->referee->whose)
-		lane->referee->whose = lane->victim.class->name;
+	const int64_t *clock_ns = lane->referee->clock_ns;
+
+	return clock_ns ? *clock_ns : lane->referee->fired_ns;
 }
 
-static void expect(struct lane *lane, const char *law, int64_t seen,
-		   int64_t wanted)
+/* What is over shows in the model once the timers have fired; a task that
+ * begins something sees the clock as the engine read it last. */
+static void open_scope(struct lane *lane, struct model_scope *scope,
+		       struct model_scope *parent)
 {
-	referee_expect(lane->referee, law, seen, wanted);
-	blame(lane);
-}
+	const int64_t engine_ns = ri_tasks_here()->loop.now_ns;
 
-/* The scope is over, and so is what is open inside. */
-static void set_over(struct lane *lane, enum lane_layer_name name, int code,
-		     int cause)
-{
-	struct lane_layer *layers = lane->layers;
-
-	for (int i = name; i < LANE_LAYERS; i++) {
-		struct lane_layer *layer = &layers[i];
-
-		if (!layer->open)
-			continue;
-		if (!layer->code) {
-			layer->cause = cause;
-			layer->over_ns = layers[name].over_ns;
-		}
-		layer->code = code;
-		layer->was[code == -ETIME] = true;
-	}
-}
-
-static void expire(struct lane *lane, enum lane_layer_name name)
-{
-	struct lane_layer *layer = &lane->layers[name];
-	const int64_t deadline_ns = layer->deadline_ns;
-
-	layer->deadline_ns = ROTA_NEVER;
-	if (layer->code)
+	lane->model.now_ns = now_ns(lane);
+	model_open(&lane->model, scope, parent);
+	if (scope->deadline_ns > engine_ns || scope->kind == MODEL_SHIELD)
 		return;
-	layer->expired = true;
-	layer->over_ns = deadline_ns;
-	set_over(lane, name, -ETIME, -ETIME);
+	scope->deadline_ns = ROTA_NEVER;
+	scope->expired = !scope->code;
+	model_cancel(&lane->model, scope, -ETIME, -ETIME);
 }
 
-/* Lets the deadlines come that have fired, the earliest first. */
-static void catch_up(struct lane *lane)
+void lane_fired(struct lane *lane)
 {
-	for (;;) {
-		int due = -1;
-
-		for (int i = 0; i < LANE_LAYERS; i++) {
-			const struct lane_layer *layer = &lane->layers[i];
-
-			if (layer->open &&
-			    layer->deadline_ns <= lane->referee->fired_ns &&
-			    (due < 0 || layer->deadline_ns <
-						lane->layers[due].deadline_ns))
-				due = i;
-		}
-		if (due < 0)
-			return;
-		expire(lane, (enum lane_layer_name)due);
-	}
-}
-
-static void cancel(struct lane *lane, enum lane_layer_name name, int cause)
-{
-	struct lane_layer *layer = &lane->layers[name];
-
-	catch_up(lane);
-	if (layer->code)
+	if (!lane->model.open_count)
 		return;
-	layer->over_ns = lane->referee->fired_ns + 1;
-	set_over(lane, name, -ECANCELED, cause);
+	model_time(&lane->model);
+	for (unsigned i = 0; i < lane->shape.inner_count; i++)
+		if (!lane->callbacks[i].over_turn && lane->inner[i].code)
+			lane->callbacks[i].over_turn = lane->referee->turn;
 }
 
-/* Opened with the clock at now_ns. */
-static void open_layer(struct lane *lane, enum lane_layer_name name,
-		       int64_t now_ns)
+int lane_code(const struct lane *lane)
 {
-	struct lane_layer *layer = &lane->layers[name];
-
-	catch_up(lane);
-	layer->open = true;
-	if (name > 0) {
-		const struct lane_layer *around = layer - 1;
-
-		layer->code = around->code;
-		layer->cause = around->cause;
-		layer->over_ns = around->over_ns;
-		layer->was[0] = around->code == -ECANCELED;
-		layer->was[1] = around->code == -ETIME;
-	}
-	if (layer->deadline_ns <= now_ns)
-		expire(lane, name);
+	return lane->here ? lane->here->code : 0;
 }
 
-static bool had_code(const struct lane_layer *layer, int code)
+/* As tasks do that release what they have before they end. */
+static void linger(struct lane *lane)
 {
-	return (code == -ECANCELED && layer->was[0]) ||
-	       (code == -ETIME && layer->was[1]);
+	const int fd = fcntl(0, F_DUPFD_CLOEXEC, 0);
+
+	lane_expect(lane, "closing at the end", rota_close(fd), 0);
 }
 
-/* A member of a group is about to end. */
-static void leave(struct lane *lane, enum lane_layer_name name, int result)
+static void call_verb(struct lane *lane)
 {
-	struct lane_layer *layer = &lane->layers[name];
+	struct victim *victim = &lane->victim;
+	const bool timed = victim->class->traits & VICTIM_TIMED;
 
-	catch_up(lane);
-	if (result >= 0 || had_code(layer, result))
-		return;
-	if (!layer->first_error)
-		layer->first_error = result;
-	cancel(lane, name, result);
+	lane->verdict.before = lane_code(lane);
+	lane->verdict.due = victim->deadline_ns <= now_ns(lane);
+	lane->timer.deadline_ns = victim->deadline_ns;
+	if (timed)
+		model_open(&lane->model, &lane->timer, lane->here);
+	lane->task = ri_task_of(ri_tasks_here()->loop.current);
+	victim->called = true;
+	victim->result = victim->class->call(victim);
+	victim->returned = true;
+	if (timed)
+		model_close(&lane->model, &lane->timer);
+	lane->verdict.came = lane->timer.expired;
+	lane_judge(lane);
+	lane->task = NULL;
+	memset(victim->buffer, POISON, victim->bytes);
+	if (lane->shape.lingers)
+		linger(lane);
 }
 
-static int outcome(const struct lane_layer *layer)
+static void run_inside(struct lane *lane, unsigned depth);
+
+static void run_in_deadline(struct lane *lane, unsigned depth,
+			    struct model_scope *scope)
 {
-	if (layer->first_error)
-		return layer->first_error;
-	if (layer->expired)
-		return -ETIME;
-	return layer->code ? layer->cause : 0;
+	struct rota_deadline deadline;
+
+	rota_deadline_begin(&deadline, lane->shape.inner[depth].time_ns);
+	run_inside(lane, depth + 1);
+	lane_expect(lane, "whether the deadline came",
+		    rota_deadline_end(&deadline), scope->expired);
 }
 
-/* The clock as the engine read it last: by which it judges a new deadline. */
-static int64_t engine_now_ns(void)
+static void run_in_shield(struct lane *lane, unsigned depth,
+			  struct model_scope *scope)
 {
-	return ri_tasks_here()->loop.now_ns;
+	struct rota_shield shield;
+
+	rota_shield_begin(&shield, lane->shape.inner[depth].time_ns);
+	run_inside(lane, depth + 1);
+	lane_expect(lane, "whether the grace ran out", rota_shield_end(&shield),
+		    scope->expired);
 }
 
-int lane_code(struct lane *lane)
+static void run_in_idle(struct lane *lane, unsigned depth,
+			struct model_scope *scope)
 {
-	int code = 0;
+	struct rota_idle idle;
 
-	catch_up(lane);
-	for (int i = 0; i < LANE_LAYERS; i++)
-		if (lane->layers[i].open)
-			code = lane->layers[i].code;
-	return code;
+	rota_idle_begin(&idle);
+	run_inside(lane, depth + 1);
+	lane_expect(lane, "whether the group drains", rota_idle_end(&idle),
+		    scope->drains);
 }
 
-/* Its completions that have not arrived. */
-static unsigned count_held(const struct lane *lane)
+static void call_back(void *arg)
 {
-	unsigned count = 0;
+	struct lane_callback *known = arg;
 
-	for (unsigned i = 0; lane->kernel && i < test_kernel_held(lane->kernel);
-	     i++)
-		count += lane_owns(lane, test_kernel_held_at(lane->kernel, i));
-	return count;
+	known->calls++;
 }
 
-/* How often the kernel had to be asked. */
-static void judge_operations(struct lane *lane)
+/* It is called by the loop before the next timers but one. */
+static void run_in_callback(struct lane *lane, unsigned depth,
+			    struct model_scope *scope)
 {
-	const unsigned traits = lane->victim.class->traits;
-	const unsigned said = lane->verdict.said;
+	struct lane_callback *known = &lane->callbacks[depth];
+	struct rota_callback callback;
+	bool missed;
 
-	expect(lane, "operations that are not over", count_held(lane), 0);
-	if (traits & VICTIM_LOCAL ||
-	    (lane->verdict.before && !(traits & VICTIM_RELEASE)))
-		expect(lane, "operations", said, 0);
-	else if (traits & VICTIM_MANY)
-		expect(lane, "whether there were operations", said > 0, true);
-	else
-		expect(lane, "operations", said, 1);
+	rota_callback_begin(&callback, call_back, known);
+	run_inside(lane, depth + 1);
+	missed = rota_callback_end(&callback);
+	lane_expect(lane, "calls of the callback", known->calls, !missed);
+	if (!scope->code)
+		lane_expect(lane, "a callback without a cancel", missed, true);
+	else if (known->over_turn && lane->referee->turn > known->over_turn + 1)
+		lane_expect(lane, "a cancel without a callback", missed, false);
 }
 
-/* The verb has returned: was that right? */
-static void judge(struct lane *lane)
+/* Its own scopes, one in the other, around the verb. */
+static void run_inside(struct lane *lane, unsigned depth)
 {
-	const struct victim *victim = &lane->victim;
-	const struct victim_class *class = victim->class;
-	struct verdict *verdict = &lane->verdict;
-	int expected;
+	static void (*const run_in[])(struct lane *, unsigned,
+				      struct model_scope *) = {
+		[MODEL_DEADLINE] = run_in_deadline,
+		[MODEL_SHIELD] = run_in_shield,
+		[MODEL_IDLE] = run_in_idle,
+		[MODEL_CALLBACK] = run_in_callback,
+	};
+	struct model_scope *scope = &lane->inner[depth], *around = lane->here;
 
-	verdict->code = lane_code(lane);
-	verdict->over_ns = lane->layers[LANE_DEADLINE].over_ns;
-	expect(lane, "what the task is told", rota_cancelled(), verdict->code);
-	expect(lane, "why", rota_cause().error,
-	       lane->layers[LANE_DEADLINE].cause);
-	if (lane->kernel)
-		judge_operations(lane);
-	if (verdict->before && !(class->traits & VICTIM_RELEASE)) {
-		expect(lane, "a cancelled task's verb", victim->result,
-		       verdict->before);
+	if (depth == lane->shape.inner_count) {
+		call_verb(lane);
 		return;
 	}
-	if (verdict->said && is_interruption(verdict->last)) {
-		expect(lane, "a cancel without a cause",
-		       !verdict->code && !lane->closing, false);
-		expect(lane, "a cancel of a release",
-		       class->traits & VICTIM_RELEASE, 0);
-		verdict->last = verdict->code ? verdict->code : -EBADF;
-	}
-	expected = class->expected ? class->expected(victim, verdict)
-				   : victim_expected(victim, verdict);
-	blame(lane);
-	expect(lane, "what the verb returned", victim->result, expected);
+	open_scope(lane, scope, around);
+	lane->here = scope;
+	run_in[scope->kind](lane, depth, scope);
+	model_close(&lane->model, scope);
+	lane->here = around;
 }
 
 static int run_victim(void *value)
 {
 	struct lane *lane = *(struct lane **)value;
-	struct victim *victim = &lane->victim;
-	struct rota_deadline deadline;
-	const int64_t now_ns = engine_now_ns();
-	bool expired;
 
-	rota_deadline_begin(&deadline, lane->layers[LANE_DEADLINE].deadline_ns);
-	open_layer(lane, LANE_DEADLINE, now_ns);
-	lane->verdict.before = lane_code(lane);
-	lane->task = ri_task_of(ri_tasks_here()->loop.current);
-	victim->called = true;
-	victim->result = victim->class->call(victim);
-	victim->returned = true;
-	judge(lane);
-	lane->task = NULL;
-	memset(victim->buffer, POISON, victim->bytes);
-	expired = rota_deadline_end(&deadline);
-	expect(lane, "whether the deadline came", expired,
-	       lane->layers[LANE_DEADLINE].expired);
-	lane->layers[LANE_DEADLINE].open = false;
-	leave(lane, LANE_GROUP, victim->result);
-	return victim->result;
+	lane->here = &lane->group_scopes[LANE_GROUP];
+	run_inside(lane, 0);
+	model_end(&lane->model, &lane->group_scopes[LANE_GROUP],
+		  lane->victim.result, false);
+	return lane->victim.result;
+}
+
+/* Runs fn in a group of its own, and says what that came to. */
+static int run_group(struct lane *lane, enum lane_group name, rota_task_fn *fn)
+{
+	struct model_scope *scope = &lane->group_scopes[name];
+	struct rota_group_options options = { .deadline_ns =
+						      scope->deadline_ns };
+	struct rota_group group;
+	int error, result;
+
+	rota_group_open(&group, &options);
+	open_scope(lane, scope,
+		   name == LANE_GROUP ? scope - 1 : &lane->outer_deadline);
+	lane->groups[name] = scope->group = &group;
+	model_spawn(scope);
+	error = rota_go(&group, fn, lane);
+	lane_expect(lane, "whether it was spawned", error,
+		    model_refusal(scope, scope));
+	model_spawned(&lane->model, scope, error);
+	/* Then it never runs, and needs nothing. */
+	if (error)
+		lane->victim.returned = true;
+	model_join(&lane->model, scope);
+	result = rota_group_wait(&group);
+	lane_expect(lane, "what a group came to", result, model_outcome(scope));
+	model_close(&lane->model, scope);
+	lane->groups[name] = NULL;
+	memset(&group, POISON, sizeof(group));
+	return result;
 }
 
 static int own_group(void *value)
 {
 	struct lane *lane = *(struct lane **)value;
-	const int64_t now_ns = engine_now_ns();
-	int error, result;
+	const int result = run_group(lane, LANE_GROUP, run_victim);
 
-	rota_group_open(&lane->group, NULL);
-	open_layer(lane, LANE_GROUP, now_ns);
-	error = rota_go(&lane->group, run_victim, lane);
-	expect(lane, "whether it was spawned", error, lane_code(lane));
-	/* It never ran, and needs nothing. */
-	if (error)
-		lane->victim.returned = true;
-	result = rota_group_wait(&lane->group);
-	catch_up(lane);
-	expect(lane, "what the group comes to", result,
-	       outcome(&lane->layers[LANE_GROUP]));
-	lane->layers[LANE_GROUP].open = false;
-	leave(lane, LANE_OUTER_GROUP, result);
+	model_end(&lane->model, &lane->group_scopes[LANE_OUTER_GROUP], result,
+		  false);
 	return result;
 }
 
 static int own_outer_group(void *value)
 {
 	struct lane *lane = *(struct lane **)value;
-	struct lane_layer *layers = lane->layers;
-	const int64_t now_ns = engine_now_ns();
+	struct model_scope *scope = &lane->outer_deadline;
 	struct rota_deadline deadline;
-	int error, result;
 
-	rota_deadline_begin(&deadline, layers[LANE_OUTER_DEADLINE].deadline_ns);
-	open_layer(lane, LANE_OUTER_DEADLINE, now_ns);
-	rota_group_open(&lane->outer_group, NULL);
-	open_layer(lane, LANE_OUTER_GROUP, now_ns);
-	error = rota_go(&lane->outer_group, own_group, lane);
-	expect(lane, "whether its owner was spawned", error, lane_code(lane));
-	if (error)
-		lane->victim.returned = true;
-	result = rota_group_wait(&lane->outer_group);
-	catch_up(lane);
-	expect(lane, "what the outer group comes to", result,
-	       outcome(&layers[LANE_OUTER_GROUP]));
-	layers[LANE_OUTER_GROUP].open = false;
-	expect(lane, "whether the outer deadline came",
-	       rota_deadline_end(&deadline),
-	       layers[LANE_OUTER_DEADLINE].expired);
-	layers[LANE_OUTER_DEADLINE].open = false;
+	rota_deadline_begin(&deadline, scope->deadline_ns);
+	open_scope(lane, scope, NULL);
+	run_group(lane, LANE_OUTER_GROUP, own_group);
+	lane_expect(lane, "whether the outer deadline came",
+		    rota_deadline_end(&deadline), scope->expired);
+	model_close(&lane->model, scope);
 	return 0;
 }
 
-int lane_prepare(struct lane *lane, int64_t outer_deadline_ns,
-		 int64_t deadline_ns)
+static void shape_scopes(struct lane *lane)
 {
-	memset(lane->layers, 0, sizeof(lane->layers));
+	const struct lane_shape *shape = &lane->shape;
+
+	lane->outer_deadline =
+		(struct model_scope){ .kind = MODEL_DEADLINE,
+				      .deadline_ns = shape->outer_deadline_ns };
+	lane->group_scopes[LANE_OUTER_GROUP] =
+		(struct model_scope){ .kind = MODEL_GROUP,
+				      .deadline_ns = ROTA_NEVER };
+	lane->group_scopes[LANE_GROUP] =
+		(struct model_scope){ .kind = MODEL_GROUP,
+				      .deadline_ns = shape->group_deadline_ns };
+	for (unsigned i = 0; i < shape->inner_count; i++) {
+		const struct lane_inner *inner = &shape->inner[i];
+		const bool deadline = inner->kind == MODEL_DEADLINE;
+
+		lane->inner[i] = (struct model_scope){
+			.kind = inner->kind,
+			.deadline_ns = deadline ? inner->time_ns : ROTA_NEVER,
+			.grace_ns = inner->time_ns,
+		};
+	}
+	lane->timer = (struct model_scope){ .kind = MODEL_DEADLINE };
+}
+
+int lane_prepare(struct lane *lane, const struct lane_shape *shape)
+{
+	lane->shape = *shape;
+	lane->model.clock_ns = &lane->referee->fired_ns;
+	lane->model.together = true;
+	lane->model.open_count = 0;
+	lane->model.order = 0;
+	shape_scopes(lane);
 	memset(&lane->verdict, 0, sizeof(lane->verdict));
-	for (int i = 0; i < LANE_LAYERS; i++)
-		lane->layers[i].deadline_ns = ROTA_NEVER;
-	lane->layers[LANE_OUTER_DEADLINE].deadline_ns = outer_deadline_ns;
-	lane->layers[LANE_DEADLINE].deadline_ns = deadline_ns;
+	lane->here = NULL;
 	lane->task = NULL;
-	lane->closing = false;
+	memset(lane->callbacks, 0, sizeof(lane->callbacks));
 	return victim_prepare(&lane->victim);
 }
 
@@ -318,62 +278,82 @@ int lane_go(struct lane *lane, struct rota_group *group)
 	return rota_go(group, own_outer_group, lane);
 }
 
-void lane_cancel(struct lane *lane, enum lane_layer_name name)
+void lane_cancel(struct lane *lane, enum lane_group name)
 {
-	struct rota_group *group = name == LANE_GROUP ? &lane->group
-						      : &lane->outer_group;
-
-	if (!lane->layers[name].open)
+	if (!lane->groups[name])
 		return;
-	rota_group_cancel(group, (struct rota_cancellation){ 0 });
-	cancel(lane, name, -ECANCELED);
+	rota_group_cancel(lane->groups[name], (struct rota_cancellation){ 0 });
+	lane->model.now_ns = now_ns(lane);
+	model_cancel(&lane->model, &lane->group_scopes[name], -ECANCELED,
+		     -ECANCELED);
+}
+
+/* A grace of nothing may end now or with the next timers. */
+void lane_drain(struct lane *lane, enum lane_group name, int64_t grace_ns)
+{
+	struct rota_group *group = lane->groups[name];
+	struct model_scope *scope = &lane->group_scopes[name];
+
+	if (!group)
+		return;
+	rota_group_drain(group, grace_ns);
+	lane->model.now_ns = now_ns(lane);
+	model_drain(&lane->model, scope, grace_ns);
+	if (grace_ns > 0 || scope->code || !group->scope.code)
+		return;
+	scope->deadline_ns = ROTA_NEVER;
+	lane->model.now_ns = now_ns(lane);
+	model_cancel(&lane->model, scope, -ECANCELED, -ESHUTDOWN);
 }
 
 static int fail(void *value)
 {
-	leave(*(struct lane **)value, LANE_GROUP, -EIO);
+	struct lane *lane = *(struct lane **)value;
+
+	lane->model.now_ns = now_ns(lane);
+	model_end(&lane->model, &lane->group_scopes[LANE_GROUP], -EIO, false);
 	return -EIO;
 }
 
 void lane_fail(struct lane *lane)
 {
-	int error, code;
+	static const struct model_scope nowhere;
+	struct model_scope *scope = &lane->group_scopes[LANE_GROUP];
+	int error;
 
-	if (!lane->layers[LANE_GROUP].open)
+	if (!lane->groups[LANE_GROUP])
 		return;
-	catch_up(lane);
-	code = lane->layers[LANE_GROUP].code;
-	error = rota_go(&lane->group, fail, lane);
-	expect(lane, "whether one more was spawned", error, code);
+	model_spawn(scope);
+	error = rota_go(lane->groups[LANE_GROUP], fail, lane);
+	lane_expect(lane, "whether one more was spawned", error,
+		    model_refusal(&nowhere, scope));
+	model_spawned(&lane->model, scope, error);
 }
 
 void lane_close(struct lane *lane)
 {
-	const int fd = lane->victim.fd;
+	struct victim *victim = &lane->victim;
+	const int fd = victim->fd;
 
-	if (fd < 0 || lane->victim.class->traits & VICTIM_OPEN)
+	if (fd < 0 || victim->class->traits & VICTIM_OPEN)
 		return;
-	lane->victim.fd = -1;
-	lane->closing = true;
-	expect(lane, "a close", rota_close(fd), 0);
+	victim_forget(victim);
+	lane_expect(lane, "a close", rota_close(fd), 0);
 }
 
-bool lane_owns(const struct lane *lane, const struct test_arrival *arrival)
+int64_t lane_deadline(const struct lane *lane, bool last)
 {
-	return lane->task &&
-	       (arrival->user_data & RI_LOOP_ADDRESS_MASK) ==
-		       (uint64_t)(uintptr_t)lane->task &&
-	       arrival->opcode != IORING_OP_ASYNC_CANCEL;
-}
+	int64_t found_ns = ROTA_NEVER;
 
-void lane_note(struct lane *lane, const struct test_arrival *arrival)
-{
-	struct verdict *verdict = &lane->verdict;
+	for (unsigned i = 0; i < lane->model.open_count; i++) {
+		const int64_t deadline_ns = lane->model.open[i]->deadline_ns;
 
-	verdict->said++;
-	verdict->last = arrival->res;
-	if (arrival->res > 0)
-		verdict->sum += arrival->res;
+		if (deadline_ns != ROTA_NEVER &&
+		    (found_ns == ROTA_NEVER ||
+		     last == (deadline_ns > found_ns)))
+			found_ns = deadline_ns;
+	}
+	return found_ns;
 }
 
 void lane_check(struct lane *lane)
@@ -381,14 +361,17 @@ void lane_check(struct lane *lane)
 	struct victim *victim = &lane->victim;
 	size_t poisoned = 0;
 
+	if (lane->referee->broken)
+		return;
 	while (poisoned < victim->bytes && victim->buffer[poisoned] == POISON)
 		poisoned++;
 	if (victim->called)
-		expect(lane, "bytes of the buffer that stay", (int64_t)poisoned,
-		       (int64_t)victim->bytes);
-	expect(lane, "bytes out of order", victim->torn, false);
+		lane_expect(lane, "bytes of the buffer that stay",
+			    (int64_t)poisoned, (int64_t)victim->bytes);
+	lane_expect(lane, "scopes open", lane->model.open_count, 0);
+	lane_expect(lane, "bytes out of order", victim->torn, false);
 	if (victim->class->check)
 		victim->class->check(victim);
-	blame(lane);
-	expect(lane, "bytes out of order that were left", victim->torn, false);
+	lane_expect(lane, "bytes out of order that were left", victim->torn,
+		    false);
 }

@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * One victim (support/victim.h) in its scopes, beside a model of them: what
- * code a task sees in each, and what each group comes to. When the verb
- * returns, the lane judges what it returned.
+ * One victim (support/victim.h) in its scopes, beside a model of them
+ * (support/model.h). When the verb returns, the lane judges what it returned.
  *
- *	outer deadline          LANE_OUTER_DEADLINE
- *	  outer group           LANE_OUTER_GROUP
- *	    group               LANE_GROUP
- *	      deadline          LANE_DEADLINE
+ *	outer deadline
+ *	  outer group
+ *	    group
+ *	      inner scopes: deadline, shield, idle section, callback, in any
+ *	      order, as the shape says
  *	        the verb
  *
  * Each of the two groups has a task of its own that owns it. All functions are
@@ -18,49 +18,64 @@
 
 #include "rota/rota.h"
 #include "support/kernel.h"
+#include "support/model.h"
 #include "support/victim.h"
 
-enum lane_layer_name {
-	LANE_OUTER_DEADLINE,
-	LANE_OUTER_GROUP,
-	LANE_GROUP,
-	LANE_DEADLINE,
-	LANE_LAYERS
+#define LANE_INNER_MAX 3
+
+/* A scope inside the victim's task. */
+struct lane_inner {
+	enum model_kind kind; /* all but MODEL_GROUP */
+	int64_t time_ns;      /* the deadline, or the shield's grace */
 };
 
-/* What is known of one scope. */
-struct lane_layer {
-	bool open;
-	int code;            /* what verbs in it return; 0: nothing */
-	int cause;           /* what it was cancelled with first */
-	bool was[2];         /* its code was -ECANCELED, -ETIME */
-	bool expired;        /* its own deadline ended it */
-	int64_t deadline_ns; /* ROTA_NEVER: none, or it has come */
-	int first_error;     /* of a group */
-	int64_t over_ns;     /* as in struct verdict */
+/* The scopes of one round. Deadlines are points in time, or ROTA_NEVER. */
+struct lane_shape {
+	int64_t outer_deadline_ns;
+	int64_t group_deadline_ns;
+	struct lane_inner inner[LANE_INNER_MAX]; /* the outermost first */
+	unsigned inner_count;
+	bool lingers; /* the victim closes something before it ends */
+};
+
+/* What is known of a callback. */
+struct lane_callback {
+	unsigned calls;
+	unsigned over_turn; /* when its scope was seen to be over; 0: not */
+};
+
+enum lane_group {
+	LANE_OUTER_GROUP,
+	LANE_GROUP,
+	LANE_GROUPS
 };
 
 struct lane {
 	struct victim victim;
 	struct referee *referee;
 	struct test_kernel *kernel; /* what may hold completions, or NULL */
-	struct rota_group outer_group, group;
-	struct lane_layer layers[LANE_LAYERS];
+	struct lane_shape shape;
+	struct model model;
+	struct rota_group *groups[LANE_GROUPS]; /* NULL: it is not open */
+	struct model_scope outer_deadline, group_scopes[LANE_GROUPS],
+		inner[LANE_INNER_MAX], timer;
+	struct model_scope *here;     /* the victim's innermost scope */
 	const struct rota_task *task; /* the victim's, while it is called */
-	bool closing;                 /* its descriptor is being closed */
+	struct lane_callback callbacks[LANE_INNER_MAX]; /* by depth */
 	struct verdict verdict;
 };
 
-/* Readies the lane for a round: deadlines are points in time, or ROTA_NEVER.
- * 0 or -errno of the victim. */
-int lane_prepare(struct lane *lane, int64_t outer_deadline_ns,
-		 int64_t deadline_ns);
+/* Readies the lane for a round. 0 or -errno of the victim. */
+int lane_prepare(struct lane *lane, const struct lane_shape *shape);
 
 /* Spawns it all into `group`: 0 or -errno. */
 int lane_go(struct lane *lane, struct rota_group *group);
 
 /* Cancels one of its groups, if that is open. */
-void lane_cancel(struct lane *lane, enum lane_layer_name name);
+void lane_cancel(struct lane *lane, enum lane_group name);
+
+/* Drains one of its groups, if that is open. */
+void lane_drain(struct lane *lane, enum lane_group name, int64_t grace_ns);
 
 /* Spawns a member into its inner group that fails, and so cancels it. */
 void lane_fail(struct lane *lane);
@@ -68,8 +83,15 @@ void lane_fail(struct lane *lane);
 /* Closes the victim's descriptor. Suspends. */
 void lane_close(struct lane *lane);
 
+/* Timers that were due have fired. */
+void lane_fired(struct lane *lane);
+
+/* When the first, or the last, of its deadlines comes that are ahead, if there
+ * is one; ROTA_NEVER counts as none. */
+int64_t lane_deadline(const struct lane *lane, bool last);
+
 /* What a task in its innermost scope would be told now. */
-int lane_code(struct lane *lane);
+int lane_code(const struct lane *lane);
 
 /* Is this a completion of the victim's operation? */
 bool lane_owns(const struct lane *lane, const struct test_arrival *arrival);

@@ -117,7 +117,9 @@ void model_time(struct model *model)
 	struct model_scope *due;
 
 	while ((due = due_first(model))) {
-		if (due->deadline_ns > model->now_ns)
+		if (model->together)
+			model->now_ns = *model->clock_ns;
+		else if (due->deadline_ns > model->now_ns)
 			model->now_ns = due->deadline_ns;
 		due->deadline_ns = INT64_MAX;
 		if (due->by_drain) {

@@ -59,6 +59,7 @@ struct model {
 	const int64_t *clock_ns;
 	int64_t now_ns; /* of what happens: deadlines may have come since the
 			   model was last asked, each at its own time */
+	bool together;  /* ... or rather all when the clock was looked at */
 	struct model_scope *open[MODEL_SCOPES_MAX];
 	unsigned open_count;
 	uint64_t order;

@@ -15,6 +15,7 @@ struct referee {
 	struct test_random random; /* this round's */
 	int64_t *clock_ns;         /* the clock, if it is ours; else NULL */
 	int64_t fired_ns;          /* all timers due by then have fired */
+	unsigned turn;             /* the loop has had that many, at least */
 	const char *broken;        /* the first law that did not hold */
 	const char *whose;         /* of which victim; NULL: of the loop */
 	int64_t seen, wanted;      /* its values */

@@ -8,6 +8,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdlib.h>
@@ -44,8 +45,11 @@ static int64_t watch_now(const struct ri_kernel *table)
 	struct storm *storm = ri_container(table, struct storm, kernel.table);
 	const int64_t now_ns = forward_now(table);
 
-	if (ri_loop_here && !ri_loop_in_fiber(ri_loop_here))
-		storm->referee.fired_ns = now_ns;
+	if (!ri_loop_here || ri_loop_in_fiber(ri_loop_here))
+		return now_ns;
+	storm->referee.fired_ns = now_ns;
+	for (unsigned i = 0; i < storm->script.lanes; i++)
+		lane_fired(&storm->lanes[i]);
 	return now_ns;
 }
 
@@ -73,8 +77,7 @@ static bool watch_arrival(void *context, const struct test_arrival *arrival)
 		lane_note(lane, arrival);
 	if (is_answer(arrival))
 		return storm->hold & STORM_HOLD_ANSWERS;
-	return storm->hold &
-	       (lane ? STORM_HOLD_OPERATIONS : STORM_HOLD_OTHERS);
+	return storm->hold & (lane ? STORM_HOLD_OPERATIONS : STORM_HOLD_OTHERS);
 }
 
 /* Others of its kind may say in other words that they were stopped. */
@@ -109,6 +112,7 @@ static void release_all(struct storm *storm)
 
 static void pass_turn(struct storm *storm)
 {
+	storm->referee.turn++;
 	referee_expect(&storm->referee, "the director's sleep", rota_sleep(1),
 		       0);
 }
@@ -143,13 +147,12 @@ static void complete(struct lane *lane)
 	victim->class->complete(victim);
 }
 
-/* Puts the clock to where the deadline of a scope has come. */
-static void advance(struct storm *storm, int64_t after_ns)
+/* Puts the clock to where a deadline of the victim has come. */
+static void advance(struct storm *storm, const struct lane *lane, bool last)
 {
-	const int64_t due_ns =
-		(storm->round + 1) * (int64_t)ROUND_NS + after_ns;
+	const int64_t due_ns = lane_deadline(lane, last);
 
-	if (storm->kernel.clock_ns < due_ns)
+	if (due_ns != ROTA_NEVER && storm->kernel.clock_ns < due_ns)
 		storm->kernel.clock_ns = due_ns;
 }
 
@@ -161,24 +164,62 @@ static void act_on_lane(struct storm *storm, struct lane *lane,
 		complete(lane);
 		break;
 	case STORM_CANCEL:
-		lane_cancel(lane, LANE_GROUP);
-		break;
 	case STORM_CANCEL_OUTER:
-		lane_cancel(lane, LANE_OUTER_GROUP);
+		lane_cancel(lane, event == STORM_CANCEL ? LANE_GROUP
+							: LANE_OUTER_GROUP);
 		break;
 	case STORM_FAIL:
 		lane_fail(lane);
 		break;
-	case STORM_DEADLINE:
-		advance(storm, storm->script.deadline_ns);
+	case STORM_DRAIN:
+	case STORM_DRAIN_OUTER:
+		lane_drain(lane,
+			   event == STORM_DRAIN ? LANE_GROUP : LANE_OUTER_GROUP,
+			   storm->script.grace_ns);
 		break;
-	case STORM_OUTER_DEADLINE:
-		advance(storm, storm->script.outer_deadline_ns);
+	case STORM_DEADLINE:
+	case STORM_LAST_DEADLINE:
+		advance(storm, lane, event == STORM_LAST_DEADLINE);
 		break;
 	default:
 		close_lane(storm, lane);
 		break;
 	}
+}
+
+static int wait_forever(void *value)
+{
+	(void)value;
+	return rota_sleep_until(ROTA_NEVER);
+}
+
+static int poll_forever(void *value)
+{
+	return rota_poll(*(int *)value, POLLPRI);
+}
+
+/* Somebody whose wait begins and is cancelled before the loop has its turn:
+ * with a record that was another's a moment ago. */
+static int stand_by(void *value)
+{
+	struct storm *storm = *(struct storm **)value;
+	struct rota_group group;
+	int error;
+
+	rota_group_open(&group, NULL);
+	error = rota_go(&group, poll_forever, storm->quiet);
+	error |= rota_go(&group, wait_forever, 0);
+	rota_yield();
+	rota_group_cancel(&group, (struct rota_cancellation){ 0 });
+	referee_expect(&storm->referee, "what bystanders came to",
+		       rota_group_wait(&group) | error, -ECANCELED);
+	return 0;
+}
+
+static void bystand(struct storm *storm)
+{
+	if (rota_go(&storm->all, stand_by, storm))
+		referee_expect(&storm->referee, "spawning bystanders", 1, 0);
 }
 
 static void act(struct storm *storm, enum storm_event event)
@@ -197,6 +238,9 @@ static void act(struct storm *storm, enum storm_event event)
 	case STORM_DELIVER_ANSWERS:
 		storm->hold &= ~(unsigned)STORM_HOLD_ANSWERS;
 		release_kind(storm, true);
+		break;
+	case STORM_BYSTAND:
+		bystand(storm);
 		break;
 	case STORM_SPOIL:
 		storm->spoiled++;
@@ -231,11 +275,13 @@ static void play_script(struct storm *storm)
 	}
 }
 
-/* Something was done that ends its verb. */
-static bool is_told(struct lane *lane)
+/* Something was done that ends its verb, or it ends by itself. */
+static bool is_told(const struct lane *lane)
 {
-	return lane_code(lane) || lane->closing ||
-	       !lane->victim.class->complete;
+	const struct victim_class *class = lane->victim.class;
+
+	return lane_code(lane) || lane->victim.closing ||
+	       (!class->complete && !(class->traits & VICTIM_STUCK));
 }
 
 /* The verb has not returned after so many turns: gives it what it waits for,
@@ -253,11 +299,18 @@ static void hurry(struct storm *storm, struct lane *lane, unsigned turn)
 	}
 	if (turn % FEEDING_STEP)
 		return;
+	if (turn > 2 * FEEDING_TURNS + SLOW_TURNS)
+		storm_hang(storm, lane);
 	lane->victim.fed_turn = turn;
-	if (turn < FEEDING_TURNS && storm->script.fed)
+	if (lane->victim.portion < lane->victim.bytes)
+		lane->victim.portion = lane->victim.bytes;
+	if ((turn < FEEDING_TURNS) == storm->script.fed) {
 		complete(lane);
-	else
-		lane_cancel(lane, LANE_OUTER_GROUP);
+		return;
+	}
+	/* From within a shield, that needs time. */
+	lane_cancel(lane, LANE_OUTER_GROUP);
+	advance(storm, lane, true);
 }
 
 /* A look at all of them, and a turn: returns how many were out. */
@@ -278,6 +331,7 @@ static unsigned look_after(struct storm *storm, unsigned turn)
 	}
 	slow &= turn > FEEDING_STEP;
 	storm->kernel.patience_ns = slow ? PATIENCE_NS : 0;
+	storm->referee.turn++;
 	if (out && rota_sleep(slow || turn > PROMPT_TURNS ? RETRY_NS : 1))
 		storm_hang(storm, NULL);
 	return out;
@@ -358,11 +412,35 @@ static void check_descriptors(struct storm *storm)
 {
 	struct referee *referee = &storm->referee;
 
+	storm->lanes[STORM_TWIN].victim.fd = -1;
 	for (unsigned i = 0; i < STORM_LANES; i++)
 		referee_expect(referee, "opening what was closed",
 			       victim_restore(&storm->lanes[i].victim), 0);
 	referee_expect(referee, "the lowest descriptor that is free",
 		       lowest_descriptor(), storm->lowest);
+}
+
+/* The last lane is there if the script says so, for the first one's sake. */
+static void prepare_twin(struct storm *storm)
+{
+	struct victim *first = &storm->lanes[0].victim,
+		      *twin = &storm->lanes[STORM_TWIN].victim;
+
+	if (storm->script.lanes <= STORM_TWIN)
+		return;
+	first->twin = twin;
+	twin->fd = first->fd;
+}
+
+static void prepare_lanes(struct storm *storm)
+{
+	const struct storm_script *script = &storm->script;
+
+	for (unsigned i = 0; i < script->lanes; i++)
+		referee_expect(
+			&storm->referee, "preparing a victim",
+			lane_prepare(&storm->lanes[i], &script->shapes[i]), 0);
+	prepare_twin(storm);
 }
 
 static void prepare_round(struct storm *storm)
@@ -372,26 +450,18 @@ static void prepare_round(struct storm *storm)
 
 	test_random_seed(&referee->random,
 			 storm_round_seed(storm, storm->round));
+	referee->turn = 1;
 	memset(script, 0, sizeof(*script));
 	script->interruption = -ECANCELED;
 	script->lanes = 1;
-	script->deadline_ns = ROTA_SECOND;
-	script->outer_deadline_ns = 2 * ROTA_SECOND;
+	storm->start_ns = (storm->round + 1) * (int64_t)ROUND_NS;
 	storm->write(storm, script);
-	storm->kernel.clock_ns = (storm->round + 1) * (int64_t)ROUND_NS;
+	storm->kernel.clock_ns = storm->start_ns;
 	storm->kernel.spoil = 0;
 	storm->spoiled = 0;
 	test_random_seed(&storm->kernel.arrivals.random,
 			 test_random_next(&referee->random));
-	for (unsigned i = 0; i < script->lanes; i++)
-		referee_expect(
-			referee, "preparing a victim",
-			lane_prepare(&storm->lanes[i],
-				     storm->kernel.clock_ns +
-					     script->outer_deadline_ns,
-				     storm->kernel.clock_ns +
-					     script->deadline_ns),
-			0);
+	prepare_lanes(storm);
 }
 
 static void play_round(struct storm *storm)
@@ -435,22 +505,28 @@ static int direct(void *arg)
 	return 0;
 }
 
+/* Drains tell who is left. */
+static void be_quiet(void *context, const char *line)
+{
+	(void)context;
+	(void)line;
+}
+
 static void run_engine(struct storm *storm)
 {
-	const struct rota_config config = { .tasks_max = 256 };
+	const struct rota_config config = { .tasks_max = 256, .log = be_quiet };
 	const unsigned descriptors = test_process_descriptors();
 
 	test_kernel_init(&storm->kernel);
-	test_kernel_clock(&storm->kernel, storm->round * (int64_t)ROUND_NS +
-						  ROTA_SECOND);
+	test_kernel_clock(&storm->kernel,
+			  storm->round * (int64_t)ROUND_NS + ROTA_SECOND);
 	test_kernel_hold(&storm->kernel, watch_arrival, storm);
 	forward_now = storm->kernel.table.now_ns;
 	storm->kernel.table.now_ns = watch_now;
 	storm->referee.clock_ns = &storm->kernel.clock_ns;
 	storm->referee.fired_ns = 0;
-	assert_int_equal(test_run_with(&config, &storm->kernel.table, direct,
-				       storm),
-			 0);
+	assert_int_equal(
+		test_run_with(&config, &storm->kernel.table, direct, storm), 0);
 	if (storm->referee.broken)
 		return;
 	referee_expect(&storm->referee, "rings and mappings left",
@@ -472,27 +548,38 @@ static const struct victim_class *companion(unsigned class, unsigned lane)
 	}
 }
 
+static void set_up_lane(struct storm *storm, unsigned class, unsigned index)
+{
+	struct lane *lane = &storm->lanes[index];
+	const struct victim_class *kind = victim_class_at(class);
+
+	if (index == STORM_TWIN)
+		kind = &victim_twin;
+	else if (index)
+		kind = companion(class, index);
+	lane->referee = &storm->referee;
+	lane->kernel = &storm->kernel;
+	assert_int_equal(victim_set_up(&lane->victim, kind, &storm->referee),
+			 0);
+}
+
 /* All rounds of one class. */
 static void play_class(struct storm *storm, unsigned class)
 {
-	for (unsigned i = 0; i < STORM_LANES; i++) {
-		struct lane *lane = &storm->lanes[i];
+	int quiet[2];
 
-		lane->referee = &storm->referee;
-		lane->kernel = &storm->kernel;
-		assert_int_equal(
-			victim_set_up(&lane->victim,
-				      i ? companion(class, i)
-					: victim_class_at(class),
-				      &storm->referee),
-			0);
-	}
+	for (unsigned i = 0; i < STORM_LANES; i++)
+		set_up_lane(storm, class, i);
+	assert_int_equal(pipe2(quiet, O_CLOEXEC), 0);
+	storm->quiet = quiet[0];
 	while (storm->round < storm->end && !storm->referee.broken)
 		run_engine(storm);
 	if (storm->referee.broken)
 		storm_report(storm);
 	for (unsigned i = 0; i < STORM_LANES; i++)
 		victim_tear_down(&storm->lanes[i].victim);
+	close(quiet[0]);
+	close(quiet[1]);
 	assert_null(storm->referee.broken);
 }
 

@@ -22,24 +22,28 @@
 
 #include "support/lane.h"
 
-#define STORM_LANES 3
+#define STORM_LANES 4
+#define STORM_TWIN 3 /* the lane of whoever shares the first one's descriptor */
 #define STORM_STEPS 32
 
 enum storm_event {
 	STORM_COMPLETE,
 	STORM_CANCEL,
 	STORM_CANCEL_OUTER,
-	STORM_FAIL,           /* a member beside the victim does */
-	STORM_DEADLINE,       /* the clock shows it */
-	STORM_OUTER_DEADLINE, /* the same */
-	STORM_CLOSE,          /* by another task */
-	STORM_VICTIM_EVENTS,  /* those above are about a victim */
+	STORM_FAIL, /* a member beside the victim does */
+	STORM_DRAIN,
+	STORM_DRAIN_OUTER,
+	STORM_DEADLINE,      /* the clock shows its next one */
+	STORM_LAST_DEADLINE, /* ... its last */
+	STORM_CLOSE,         /* by another task */
+	STORM_VICTIM_EVENTS, /* those above are about a victim */
 	STORM_DELIVER = STORM_VICTIM_EVENTS, /* one completion, any */
-	STORM_DELIVER_OPERATIONS, /* those of victims, from now on */
-	STORM_DELIVER_ANSWERS,    /* what cancels are told, from now on */
-	STORM_SPOIL,              /* the next cancel misses */
-	STORM_REFUSE,             /* the kernel takes no entries */
-	STORM_ALLOW,              /* it does again */
+	STORM_DELIVER_OPERATIONS,            /* those of victims, from now on */
+	STORM_DELIVER_ANSWERS, /* what cancels are told, from now on */
+	STORM_BYSTAND,         /* somebody waits and is cancelled at once */
+	STORM_SPOIL,           /* the next cancel misses */
+	STORM_REFUSE,          /* the kernel takes no entries */
+	STORM_ALLOW,           /* it does again */
 	STORM_EVENTS
 };
 
@@ -68,14 +72,15 @@ struct storm_step {
 
 struct storm_script {
 	struct storm_step steps[STORM_STEPS];
-	unsigned count;     /* of steps */
-	unsigned lanes;     /* victims, 1 to STORM_LANES */
+	unsigned count; /* of steps */
+	unsigned lanes; /* victims, 1 to STORM_LANES */
+	struct lane_shape shapes[STORM_LANES];
 	unsigned hold;      /* enum storm_hold */
 	bool shuffled;      /* all else is delivered at random */
 	bool answers_first; /* of what is held to the end */
 	bool fed;           /* who waits at the end is; else cancelled */
 	int interruption;   /* what the kernel says of a cancelled operation */
-	int64_t deadline_ns, outer_deadline_ns; /* from the start */
+	int64_t grace_ns;   /* of drains */
 };
 
 struct storm;
@@ -91,11 +96,13 @@ struct storm {
 	storm_write_fn *write;
 	uint64_t seed;         /* of all rounds */
 	unsigned round;        /* the one that is played */
+	int64_t start_ns;      /* the clock when it begins */
 	unsigned end;          /* the one that is not played any more */
 	unsigned steps_done;   /* of the script */
 	unsigned spoiled;      /* cancels of this round that missed */
 	unsigned hold;         /* what is held back now */
 	struct rota_group all; /* what the director waits for */
+	int quiet;             /* a descriptor that nothing happens on */
 	int lowest;            /* the lowest descriptor that is free */
 };
 

@@ -18,12 +18,15 @@ static const char *const event_names[STORM_EVENTS] = {
 	[STORM_CANCEL] = "cancel",
 	[STORM_CANCEL_OUTER] = "cancel the outer group",
 	[STORM_FAIL] = "fail beside it",
-	[STORM_DEADLINE] = "its deadline",
-	[STORM_OUTER_DEADLINE] = "the outer deadline",
+	[STORM_DRAIN] = "drain",
+	[STORM_DRAIN_OUTER] = "drain the outer group",
+	[STORM_DEADLINE] = "the next deadline",
+	[STORM_LAST_DEADLINE] = "the last deadline",
 	[STORM_CLOSE] = "close",
 	[STORM_DELIVER] = "deliver one",
 	[STORM_DELIVER_OPERATIONS] = "deliver operations",
 	[STORM_DELIVER_ANSWERS] = "deliver answers",
+	[STORM_BYSTAND] = "bystanders",
 	[STORM_SPOIL] = "spoil a cancel",
 	[STORM_REFUSE] = "refuse entries",
 	[STORM_ALLOW] = "allow entries",
@@ -103,12 +106,44 @@ static void print_script(const struct storm *storm)
 		script->hold & STORM_HOLD_OTHERS ? " others" : "",
 		script->shuffled ? " all at random" : "",
 		script->answers_first ? ", answers first" : "");
-	fprintf(stderr, "  stopped is %d; deadlines: %" PRId64 " ms, outer %" PRId64
-			" ms\n",
-		script->interruption, script->deadline_ns / 1000000,
-		script->outer_deadline_ns / 1000000);
+	fprintf(stderr, "  stopped is %d, the grace of drains %" PRId64 " ms\n",
+		script->interruption, script->grace_ns / 1000000);
 	for (unsigned i = 0; i < script->count; i++)
 		print_step(storm, i);
+}
+
+/* A point in time, as the script sees it. */
+static void print_time(const struct storm *storm, const char *what,
+		       int64_t time_ns)
+{
+	if (time_ns == ROTA_NEVER)
+		fprintf(stderr, " %s never", what);
+	else
+		fprintf(stderr, " %s %" PRId64 " ms", what,
+			(time_ns - storm->start_ns) / 1000000);
+}
+
+static void print_shape(const struct storm *storm,
+			const struct lane_shape *shape)
+{
+	static const char *const names[] = { [MODEL_SHIELD] = "shield",
+					     [MODEL_IDLE] = "idle",
+					     [MODEL_CALLBACK] = "callback" };
+
+	print_time(storm, "outer deadline", shape->outer_deadline_ns);
+	print_time(storm, "group's deadline", shape->group_deadline_ns);
+	for (unsigned i = 0; i < shape->inner_count; i++) {
+		const struct lane_inner *inner = &shape->inner[i];
+
+		if (inner->kind == MODEL_DEADLINE)
+			print_time(storm, "deadline", inner->time_ns);
+		else
+			fprintf(stderr, " %s", names[inner->kind]);
+		if (inner->kind == MODEL_SHIELD)
+			fprintf(stderr, " %" PRId64 " ms",
+				inner->time_ns / 1000000);
+	}
+	fprintf(stderr, "%s\n", shape->lingers ? " lingers" : "");
 }
 
 static void print_lane(const struct storm *storm, unsigned index)
@@ -124,8 +159,9 @@ static void print_lane(const struct storm *storm, unsigned index)
 	if (verdict->said)
 		fprintf(stderr, ", the kernel said %d (the last of %u)",
 			verdict->last, verdict->said);
-	fprintf(stderr, ", its code was %d and is %d\n", verdict->before,
+	fprintf(stderr, ", its code was %d and is %d\n    in", verdict->before,
 		verdict->code);
+	print_shape(storm, &storm->script.shapes[index]);
 }
 
 void storm_report(const struct storm *storm)
@@ -155,9 +191,10 @@ static void report_current(void)
 		storm_report(storm);
 }
 
-static void on_abort(int number)
+/* The signal comes again when this returns. */
+static void on_crash(int number)
 {
-	(void)number;
+	signal(number, SIG_DFL);
 	report_current();
 }
 
@@ -168,7 +205,9 @@ __sanitizer_set_death_callback(void (*callback)(void));
 void storm_report_on_abort(const struct storm *storm)
 {
 	current = storm;
-	signal(SIGABRT, on_abort);
+	signal(SIGABRT, on_crash);
+	signal(SIGSEGV, on_crash);
+	signal(SIGBUS, on_crash);
 	if (__sanitizer_set_death_callback)
 		__sanitizer_set_death_callback(report_current);
 }

@@ -52,10 +52,24 @@ void victim_tear_down(struct victim *victim)
 	free(victim->buffer);
 }
 
+void victim_forget(struct victim *victim)
+{
+	struct victim *twin = victim->twin;
+
+	victim->fd = -1;
+	victim->closing = true;
+	if (!twin)
+		return;
+	twin->fd = -1;
+	twin->closing = true;
+}
+
 int victim_prepare(struct victim *victim)
 {
 	victim->called = false;
 	victim->returned = false;
+	victim->closing = false;
+	victim->twin = NULL;
 	victim->ended = false;
 	victim->completions = 0;
 	victim->fed_turn = 0;
@@ -94,9 +108,9 @@ void victim_drain(struct victim *victim, int fd)
 	ssize_t n;
 
 	do {
-		n = victim->socket ? recv(fd, bytes, sizeof(bytes),
-					  MSG_DONTWAIT)
-				   : read(fd, bytes, sizeof(bytes));
+		n = victim->socket
+			    ? recv(fd, bytes, sizeof(bytes), MSG_DONTWAIT)
+			    : read(fd, bytes, sizeof(bytes));
 		if (n > 0)
 			victim_take(victim, bytes, (size_t)n);
 	} while (n == (ssize_t)sizeof(bytes));
@@ -110,9 +124,8 @@ bool victim_give(struct victim *victim, int fd, size_t count)
 	if (count > sizeof(bytes))
 		count = sizeof(bytes);
 	victim_fill(victim, bytes, count);
-	n = victim->socket
-		    ? send(fd, bytes, count, MSG_DONTWAIT | MSG_NOSIGNAL)
-		    : write(fd, bytes, count);
+	n = victim->socket ? send(fd, bytes, count, MSG_DONTWAIT | MSG_NOSIGNAL)
+			   : write(fd, bytes, count);
 	if (n > 0)
 		victim->given += (size_t)n;
 	return n > 0;

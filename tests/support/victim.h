@@ -29,6 +29,8 @@ enum victim_trait {
 	VICTIM_OPEN = 4,    /* its descriptor is not for others to close */
 	VICTIM_LOCAL = 8,   /* it is not in the kernel */
 	VICTIM_MANY = 16,   /* it may be several operations */
+	VICTIM_TIMED = 32,  /* its deadline_ns ends it */
+	VICTIM_STUCK = 64,  /* nothing completes it */
 };
 
 /* How a call ended, as far as it can be known from outside. */
@@ -38,7 +40,9 @@ struct verdict {
 	unsigned said; /* last completions that the kernel posted */
 	int64_t sum;   /* of those that were not errors */
 	int last;      /* the last one; of one that was stopped: the code */
-	int64_t over_ns; /* timers due before fired before `code` was so */
+	bool due;      /* its deadline_ns was past when it was called */
+	bool came;     /* it was the first thing to end it */
+	bool told;     /* what it returned was its code at some time */
 };
 
 struct victim_class {
@@ -73,6 +77,8 @@ struct victim {
 	bool socket;           /* fd is one */
 	bool called;           /* the verb is, or was */
 	bool returned;         /* it has */
+	bool closing;          /* its descriptor is being closed */
+	struct victim *twin;   /* another one of the same descriptor, or NULL */
 	bool ended;            /* a task that it waited for has */
 	unsigned completions;  /* calls of complete() in this round */
 	unsigned fed_turn;     /* when it was last given some, at the end */
@@ -91,6 +97,9 @@ struct victim {
 /* The index-th of all of them, NULL past the last. */
 const struct victim_class *victim_class_at(unsigned index);
 
+/* Waits on the descriptor of another victim for what never comes. */
+extern const struct victim_class victim_twin;
+
 /* The tables, each in a file of its own (support/victim_*.c). */
 extern const struct victim_class victim_streams[], victim_sockets[],
 	victim_files[], victim_waits[];
@@ -106,6 +115,9 @@ void victim_tear_down(struct victim *victim);
 
 /* Opens `fd` again if it was closed. 0 or -errno. */
 int victim_restore(struct victim *victim);
+
+/* Its descriptor is about to be closed, which tells its twin too. */
+void victim_forget(struct victim *victim);
 
 /* Before a round. 0 or -errno. */
 int victim_prepare(struct victim *victim);

@@ -113,7 +113,7 @@ static int call_close(struct victim *victim)
 {
 	const int fd = victim->fd;
 
-	victim->fd = -1;
+	victim_forget(victim);
 	return rota_close(fd);
 }
 
@@ -152,8 +152,8 @@ static int call_open_fifo(struct victim *victim)
 static void open_writer(struct victim *victim)
 {
 	if (victim->peer < 0)
-		victim->peer = open(victim->path,
-				    O_RDWR | O_NONBLOCK | O_CLOEXEC);
+		victim->peer =
+			open(victim->path, O_RDWR | O_NONBLOCK | O_CLOEXEC);
 }
 
 static void close_writer(struct victim *victim)

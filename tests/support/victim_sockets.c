@@ -58,8 +58,8 @@ static const union name local = { .local = { .sun_family = AF_UNIX } };
 static union name loopback(void)
 {
 	return (union name){ .internet = { .sin_family = AF_INET,
-					   .sin_addr.s_addr = htonl(
-						   INADDR_LOOPBACK) } };
+					   .sin_addr.s_addr =
+						   htonl(INADDR_LOOPBACK) } };
 }
 
 static int set_up_local(struct victim *victim)
@@ -143,9 +143,9 @@ static void take_connections(struct victim *victim, int listener)
 {
 	const bool slow = victim->class->traits & VICTIM_SLOW;
 
-	while (take_connection(
-		victim, listener,
-		slow && victim->taken < victim->given ? 1000 : 0))
+	while (take_connection(victim, listener,
+			       slow && victim->taken < victim->given ? 1000
+								     : 0))
 		;
 }
 
@@ -260,8 +260,9 @@ static void check_shutdown(struct victim *victim)
 }
 
 const struct victim_class victim_sockets[] = {
-	{ "accept", VICTIM_MANY, .set_up = set_up_local, .prepare = prepare_accept,
-	  .call = call_accept, .complete = connect_one, .check = check_accept },
+	{ "accept", VICTIM_MANY, .set_up = set_up_local,
+	  .prepare = prepare_accept, .call = call_accept,
+	  .complete = connect_one, .check = check_accept },
 	{ "accept_tcp", VICTIM_SLOW | VICTIM_MANY, .set_up = set_up_internet,
 	  .prepare = prepare_accept, .call = call_accept,
 	  .complete = connect_one, .check = check_accept },

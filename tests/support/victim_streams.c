@@ -176,8 +176,7 @@ static void drain_in(struct victim *victim, int fd)
 
 static void check_in(struct victim *victim)
 {
-	drain_in(victim,
-		 victim->aside >= 0 ? victim->aside : victim->keeper);
+	drain_in(victim, victim->aside >= 0 ? victim->aside : victim->keeper);
 	referee_expect(victim->referee, "bytes taken of those given",
 		       (int64_t)victim->taken, (int64_t)victim->given);
 }
@@ -254,9 +253,9 @@ static void take_portion(struct victim *victim)
 		victim_drain(victim, victim->peer);
 		return;
 	}
-	n = victim->socket ? recv(victim->peer, bytes, sizeof(bytes),
-				  MSG_DONTWAIT)
-			   : read(victim->peer, bytes, sizeof(bytes));
+	n = victim->socket
+		    ? recv(victim->peer, bytes, sizeof(bytes), MSG_DONTWAIT)
+		    : read(victim->peer, bytes, sizeof(bytes));
 	if (n > 0)
 		victim_take(victim, bytes, (size_t)n);
 }
@@ -268,11 +267,11 @@ static void check_out(struct victim *victim)
 		       (int64_t)victim->taken, (int64_t)victim->given);
 }
 
-#define IN(verb, open, prepares)                                            \
-	.set_up = (open), .prepare = (prepares), .call = (verb),            \
+#define IN(verb, open, prepares)                                 \
+	.set_up = (open), .prepare = (prepares), .call = (verb), \
 	.complete = give_portion, .check = check_in
-#define OUT(verb, open, prepares)                                           \
-	.set_up = (open), .prepare = (prepares), .call = (verb),            \
+#define OUT(verb, open, prepares)                                \
+	.set_up = (open), .prepare = (prepares), .call = (verb), \
 	.complete = take_portion, .check = check_out
 
 const struct victim_class victim_streams[] = {

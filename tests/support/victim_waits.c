@@ -8,6 +8,7 @@
 
 #include <errno.h>
 #include <liburing.h>
+#include <poll.h>
 
 static int call_yield(struct victim *victim)
 {
@@ -31,11 +32,10 @@ static int prepare_sleep(struct victim *victim)
 
 	victim->deadline_ns = referee->clock_ns ? *referee->clock_ns
 						: rota_now_ns();
-	victim->deadline_ns += referee->clock_ns
-				       ? (int64_t)victim_dice(victim, 5) *
-						 ROTA_SECOND / 2
-				       : (int64_t)victim_dice(victim, 100) *
-						 ROTA_MICROSECOND;
+	victim->deadline_ns +=
+		referee->clock_ns
+			? (int64_t)victim_dice(victim, 5) * ROTA_SECOND / 2
+			: (int64_t)victim_dice(victim, 100) * ROTA_MICROSECOND;
 	return 0;
 }
 
@@ -56,22 +56,32 @@ static void wake_sleeper(struct victim *victim)
 static int expected_sleep(const struct victim *victim,
 			  const struct verdict *verdict)
 {
-	const bool came = rota_now_ns() >= victim->deadline_ns;
-
 	if (verdict->before)
 		return verdict->before;
-	if (!came || !verdict->code)
-		return came ? 0 : verdict->code ? verdict->code : -EIO;
-	/* Both, and with many victims a cancel is told to some at a time. */
-	if (!victim->referee->clock_ns)
-		return victim->result ? verdict->code : 0;
-	return verdict->over_ns <= victim->deadline_ns ? verdict->code : 0;
+	/* It may be a yield then. */
+	if (verdict->due && !victim->result)
+		return 0;
+	if (verdict->came)
+		return 0;
+	/* Another scope may have ended since it was woken. */
+	return verdict->told   ? victim->result
+	       : verdict->code ? verdict->code
+			       : -EIO;
 }
+
+static int call_twin(struct victim *victim)
+{
+	return rota_poll(victim->fd, POLLPRI);
+}
+
+const struct victim_class victim_twin = { "twin", VICTIM_OPEN | VICTIM_STUCK,
+					  .call = call_twin };
 
 const struct victim_class victim_waits[] = {
 	{ "yield", VICTIM_LOCAL, .call = call_yield },
-	{ "sleep", VICTIM_LOCAL, .prepare = prepare_sleep, .call = call_sleep,
-	  .complete = wake_sleeper, .expected = expected_sleep },
+	{ "sleep", VICTIM_LOCAL | VICTIM_TIMED, .prepare = prepare_sleep,
+	  .call = call_sleep, .complete = wake_sleeper,
+	  .expected = expected_sleep },
 	{ "await_nop", .call = call_nop },
 };
 const unsigned victim_waits_count =
