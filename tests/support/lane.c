@@ -224,11 +224,12 @@ static int own_outer_group(void *value)
 	struct rota_deadline deadline;
 
 	rota_deadline_begin(&deadline, scope->deadline_ns);
-	open_scope(lane, scope, NULL);
+	open_scope(lane, scope, &lane->all);
 	run_group(lane, LANE_OUTER_GROUP, own_group);
 	lane_expect(lane, "whether the outer deadline came",
 		    rota_deadline_end(&deadline), scope->expired);
 	model_close(&lane->model, scope);
+	model_close(&lane->model, &lane->all);
 	return 0;
 }
 
@@ -236,6 +237,8 @@ static void shape_scopes(struct lane *lane)
 {
 	const struct lane_shape *shape = &lane->shape;
 
+	lane->all = (struct model_scope){ .kind = MODEL_GROUP,
+					  .deadline_ns = ROTA_NEVER };
 	lane->outer_deadline =
 		(struct model_scope){ .kind = MODEL_DEADLINE,
 				      .deadline_ns = shape->outer_deadline_ns };
@@ -266,6 +269,7 @@ int lane_prepare(struct lane *lane, const struct lane_shape *shape)
 	lane->model.open_count = 0;
 	lane->model.order = 0;
 	shape_scopes(lane);
+	model_open(&lane->model, &lane->all, NULL);
 	memset(&lane->verdict, 0, sizeof(lane->verdict));
 	lane->here = NULL;
 	lane->task = NULL;
@@ -273,9 +277,15 @@ int lane_prepare(struct lane *lane, const struct lane_shape *shape)
 	return victim_prepare(&lane->victim);
 }
 
-int lane_go(struct lane *lane, struct rota_group *group)
+int lane_go(struct lane *lane, struct rota_group *all)
 {
-	return rota_go(group, own_outer_group, lane);
+	return rota_go(all, own_outer_group, lane);
+}
+
+void lane_cancelled(struct lane *lane)
+{
+	lane->model.now_ns = now_ns(lane);
+	model_cancel(&lane->model, &lane->all, -ECANCELED, -ECANCELED);
 }
 
 void lane_cancel(struct lane *lane, enum lane_group name)

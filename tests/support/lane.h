@@ -3,14 +3,15 @@
  * One victim (support/victim.h) in its scopes, beside a model of them
  * (support/model.h). When the verb returns, the lane judges what it returned.
  *
- *	outer deadline
- *	  outer group
- *	    group
- *	      inner scopes: deadline, shield, idle section, callback, in any
- *	      order, as the shape says
- *	        the verb
+ *	the group of all lanes
+ *	  outer deadline
+ *	    outer group
+ *	      group
+ *	        inner scopes: deadline, shield, idle section, callback, in any
+ *	        order, as the shape says
+ *	          the verb
  *
- * Each of the two groups has a task of its own that owns it. All functions are
+ * The group of all is its owner's; each of the other two has a task of its own that owns it. All functions are
  * for tasks of the loop on which the lane is.
  */
 #ifndef TEST_SUPPORT_LANE_H
@@ -57,7 +58,7 @@ struct lane {
 	struct lane_shape shape;
 	struct model model;
 	struct rota_group *groups[LANE_GROUPS]; /* NULL: it is not open */
-	struct model_scope outer_deadline, group_scopes[LANE_GROUPS],
+	struct model_scope all, outer_deadline, group_scopes[LANE_GROUPS],
 		inner[LANE_INNER_MAX], timer;
 	struct model_scope *here;     /* the victim's innermost scope */
 	const struct rota_task *task; /* the victim's, while it is called */
@@ -68,8 +69,11 @@ struct lane {
 /* Readies the lane for a round. 0 or -errno of the victim. */
 int lane_prepare(struct lane *lane, const struct lane_shape *shape);
 
-/* Spawns it all into `group`: 0 or -errno. */
-int lane_go(struct lane *lane, struct rota_group *group);
+/* Spawns it into the group of all lanes: 0 or -errno. */
+int lane_go(struct lane *lane, struct rota_group *all);
+
+/* The group of all lanes was cancelled. */
+void lane_cancelled(struct lane *lane);
 
 /* Cancels one of its groups, if that is open. */
 void lane_cancel(struct lane *lane, enum lane_group name);

@@ -3,12 +3,13 @@
 
 #include "support/process.h"
 #include "support/run.h"
+#include "support/storm_act.h"
+#include "support/storm_check.h"
 #include "support/storm_report.h"
 #include "task/task.h"
 
 #include <errno.h>
 #include <fcntl.h>
-#include <poll.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdlib.h>
@@ -33,8 +34,6 @@
 #define PATIENCE_NS (200 * ROTA_MICROSECOND)
 /* After this much of the clock a cancel that missed was tried again. */
 #define RETRY_NS (20 * ROTA_MILLISECOND)
-/* Descriptors of a test are below this. */
-#define DESCRIPTORS 256u
 
 static int64_t (*forward_now)(const struct ri_kernel *table);
 
@@ -53,63 +52,6 @@ static int64_t watch_now(const struct ri_kernel *table)
 	return now_ns;
 }
 
-static struct lane *owner_of(struct storm *storm,
-			     const struct test_arrival *arrival)
-{
-	for (unsigned i = 0; i < storm->script.lanes; i++)
-		if (lane_owns(&storm->lanes[i], arrival))
-			return &storm->lanes[i];
-	return NULL;
-}
-
-static bool is_answer(const struct test_arrival *arrival)
-{
-	return arrival->opcode == IORING_OP_ASYNC_CANCEL;
-}
-
-/* Sees every completion that the kernel posts. */
-static bool watch_arrival(void *context, const struct test_arrival *arrival)
-{
-	struct storm *storm = context;
-	struct lane *lane = owner_of(storm, arrival);
-
-	if (lane)
-		lane_note(lane, arrival);
-	if (is_answer(arrival))
-		return storm->hold & STORM_HOLD_ANSWERS;
-	return storm->hold & (lane ? STORM_HOLD_OPERATIONS : STORM_HOLD_OTHERS);
-}
-
-/* Others of its kind may say in other words that they were stopped. */
-static void release(struct storm *storm, unsigned index)
-{
-	struct test_arrival *held = test_kernel_held_at(&storm->kernel, index);
-
-	if (held->res == -ECANCELED && owner_of(storm, held))
-		held->res = storm->script.interruption;
-	test_kernel_release(&storm->kernel, index);
-}
-
-/* Releases all of what is held that are, or are not, answers to cancels. */
-static void release_kind(struct storm *storm, bool answers)
-{
-	for (unsigned i = 0; i < test_kernel_held(&storm->kernel);) {
-		if (is_answer(test_kernel_held_at(&storm->kernel, i)) ==
-		    answers)
-			release(storm, i);
-		else
-			i++;
-	}
-}
-
-static void release_all(struct storm *storm)
-{
-	storm->hold = 0;
-	storm->kernel.arrivals.shuffled = false;
-	release_kind(storm, storm->script.answers_first);
-	release_kind(storm, !storm->script.answers_first);
-}
-
 static void pass_turn(struct storm *storm)
 {
 	storm->referee.turn++;
@@ -125,136 +67,6 @@ static void pass(struct storm *storm, enum storm_gap gap)
 		pass_turn(storm);
 }
 
-static int close_it(void *value)
-{
-	lane_close(*(struct lane **)value);
-	return 0;
-}
-
-static void close_lane(struct storm *storm, struct lane *lane)
-{
-	if (rota_go(&storm->all, close_it, lane))
-		referee_expect(&storm->referee, "spawning who closes", 1, 0);
-}
-
-static void complete(struct lane *lane)
-{
-	struct victim *victim = &lane->victim;
-
-	if (!victim->class->complete)
-		return;
-	victim->completions++;
-	victim->class->complete(victim);
-}
-
-/* Puts the clock to where a deadline of the victim has come. */
-static void advance(struct storm *storm, const struct lane *lane, bool last)
-{
-	const int64_t due_ns = lane_deadline(lane, last);
-
-	if (due_ns != ROTA_NEVER && storm->kernel.clock_ns < due_ns)
-		storm->kernel.clock_ns = due_ns;
-}
-
-static void act_on_lane(struct storm *storm, struct lane *lane,
-			enum storm_event event)
-{
-	switch (event) {
-	case STORM_COMPLETE:
-		complete(lane);
-		break;
-	case STORM_CANCEL:
-	case STORM_CANCEL_OUTER:
-		lane_cancel(lane, event == STORM_CANCEL ? LANE_GROUP
-							: LANE_OUTER_GROUP);
-		break;
-	case STORM_FAIL:
-		lane_fail(lane);
-		break;
-	case STORM_DRAIN:
-	case STORM_DRAIN_OUTER:
-		lane_drain(lane,
-			   event == STORM_DRAIN ? LANE_GROUP : LANE_OUTER_GROUP,
-			   storm->script.grace_ns);
-		break;
-	case STORM_DEADLINE:
-	case STORM_LAST_DEADLINE:
-		advance(storm, lane, event == STORM_LAST_DEADLINE);
-		break;
-	default:
-		close_lane(storm, lane);
-		break;
-	}
-}
-
-static int wait_forever(void *value)
-{
-	(void)value;
-	return rota_sleep_until(ROTA_NEVER);
-}
-
-static int poll_forever(void *value)
-{
-	return rota_poll(*(int *)value, POLLPRI);
-}
-
-/* Somebody whose wait begins and is cancelled before the loop has its turn:
- * with a record that was another's a moment ago. */
-static int stand_by(void *value)
-{
-	struct storm *storm = *(struct storm **)value;
-	struct rota_group group;
-	int error;
-
-	rota_group_open(&group, NULL);
-	error = rota_go(&group, poll_forever, storm->quiet);
-	error |= rota_go(&group, wait_forever, 0);
-	rota_yield();
-	rota_group_cancel(&group, (struct rota_cancellation){ 0 });
-	referee_expect(&storm->referee, "what bystanders came to",
-		       rota_group_wait(&group) | error, -ECANCELED);
-	return 0;
-}
-
-static void bystand(struct storm *storm)
-{
-	if (rota_go(&storm->all, stand_by, storm))
-		referee_expect(&storm->referee, "spawning bystanders", 1, 0);
-}
-
-static void act(struct storm *storm, enum storm_event event)
-{
-	switch (event) {
-	case STORM_DELIVER:
-		if (test_kernel_held(&storm->kernel))
-			release(storm,
-				referee_dice(&storm->referee,
-					     test_kernel_held(&storm->kernel)));
-		break;
-	case STORM_DELIVER_OPERATIONS:
-		storm->hold &= ~(unsigned)STORM_HOLD_OPERATIONS;
-		release_kind(storm, false);
-		break;
-	case STORM_DELIVER_ANSWERS:
-		storm->hold &= ~(unsigned)STORM_HOLD_ANSWERS;
-		release_kind(storm, true);
-		break;
-	case STORM_BYSTAND:
-		bystand(storm);
-		break;
-	case STORM_SPOIL:
-		storm->spoiled++;
-		storm->kernel.spoil++;
-		break;
-	case STORM_REFUSE:
-		storm->kernel.submit_error = -EAGAIN;
-		break;
-	default:
-		storm->kernel.submit_error = 0;
-		break;
-	}
-}
-
 static void play_script(struct storm *storm)
 {
 	const struct storm_script *script = &storm->script;
@@ -267,11 +79,7 @@ static void play_script(struct storm *storm)
 			&script->steps[storm->steps_done];
 
 		pass(storm, (enum storm_gap)step->gap);
-		if (step->event < STORM_VICTIM_EVENTS)
-			act_on_lane(storm, &storm->lanes[step->lane],
-				    (enum storm_event)step->event);
-		else
-			act(storm, (enum storm_event)step->event);
+		storm_act(storm, step);
 	}
 }
 
@@ -305,12 +113,12 @@ static void hurry(struct storm *storm, struct lane *lane, unsigned turn)
 	if (lane->victim.portion < lane->victim.bytes)
 		lane->victim.portion = lane->victim.bytes;
 	if ((turn < FEEDING_TURNS) == storm->script.fed) {
-		complete(lane);
+		storm_complete(lane);
 		return;
 	}
 	/* From within a shield, that needs time. */
 	lane_cancel(lane, LANE_OUTER_GROUP);
-	advance(storm, lane, true);
+	storm_advance(storm, lane, true);
 }
 
 /* A look at all of them, and a turn: returns how many were out. */
@@ -341,83 +149,10 @@ static unsigned look_after(struct storm *storm, unsigned turn)
 static void settle(struct storm *storm)
 {
 	storm->kernel.submit_error = 0;
-	release_all(storm);
+	storm_release_all(storm);
 	for (unsigned turn = 0; look_after(storm, turn); turn++)
 		;
 	storm->kernel.patience_ns = 0;
-}
-
-/* Stacks that are neither free nor in use. */
-static unsigned stacks_lost(const struct ri_stack_class *class)
-{
-	unsigned free = 0;
-
-	for (const struct ri_stack *stack = class->free; stack;
-	     stack = stack->next)
-		free++;
-	return class->made - free - class->reserved;
-}
-
-static unsigned descriptors_waited_for(const struct ri_tasks *tasks,
-				       unsigned end)
-{
-	unsigned count = 0;
-
-	for (unsigned i = 0; i < end; i++)
-		count += tasks->descriptors[i] != NULL;
-	return count;
-}
-
-static int lowest_descriptor(void)
-{
-	const int fd = fcntl(0, F_DUPFD_CLOEXEC, 0);
-
-	close(fd);
-	return fd;
-}
-
-/* Only the director is left, and has nothing open. */
-static void check_loop(struct storm *storm)
-{
-	const struct ri_tasks *tasks = ri_tasks_here();
-	const struct ri_stack_class *stacks =
-		&tasks->loop.stacks.classes[tasks->stack_class];
-	struct referee *referee = &storm->referee;
-
-	referee_expect(referee, "tasks alive", tasks->loop.live, 1);
-	referee_expect(referee, "tasks parked", tasks->parked, 0);
-	referee_expect(referee, "operations in flight", tasks->loop.in_flight,
-		       0);
-	referee_expect(referee, "timers", !ri_wheel_empty(&tasks->loop.wheel),
-		       false);
-	referee_expect(referee, "groups to tell of a cancel",
-		       !ri_list_empty(&tasks->sweeps), false);
-	referee_expect(referee, "cancels to write",
-		       !ri_fifo_empty(&tasks->cancels), false);
-	referee_expect(referee, "cancels to write again",
-		       !ri_fifo_empty(&tasks->retries), false);
-	referee_expect(referee, "cancels that missed", tasks->missed, 0);
-	referee_expect(referee, "tasks that wait for a descriptor",
-		       !ri_list_empty(&tasks->starved), false);
-	referee_expect(referee, "descriptors waited for",
-		       descriptors_waited_for(tasks, DESCRIPTORS), 0);
-	referee_expect(referee, "stacks reserved", stacks->reserved, 1);
-	referee_expect(referee, "stacks lost", stacks_lost(stacks), 0);
-	referee_expect(referee, "completions held",
-		       test_kernel_held(&storm->kernel), 0);
-}
-
-/* Those that were closed are opened again: then as many are open as before. */
-static void check_descriptors(struct storm *storm)
-{
-	struct referee *referee = &storm->referee;
-
-	storm->lanes[STORM_TWIN].victim.fd = -1;
-	for (unsigned i = 0; i < STORM_LANES; i++)
-		referee_expect(referee, "opening what was closed",
-			       victim_restore(&storm->lanes[i].victim), 0);
-	referee_expect(referee, "the lowest descriptor that is free",
-		       lowest_descriptor(), storm->lowest);
 }
 
 /* The last lane is there if the script says so, for the first one's sake. */
@@ -464,23 +199,40 @@ static void prepare_round(struct storm *storm)
 	prepare_lanes(storm);
 }
 
+/* Owns the group of all lanes. */
+static int own_all(void *value)
+{
+	struct storm *storm = *(struct storm **)value;
+	struct rota_group all;
+	int error = 0;
+
+	rota_group_open(&all, &(struct rota_group_options){
+				      .mode = ROTA_GROUP_KEEP_GOING });
+	storm->all = &all;
+	for (unsigned i = 0; i < storm->script.lanes; i++)
+		error |= lane_go(&storm->lanes[i], &all);
+	referee_expect(&storm->referee, "spawning the lanes", error, 0);
+	error = rota_group_wait(&all);
+	storm->all = NULL;
+	return error == -ECANCELED ? 0 : error;
+}
+
 static void play_round(struct storm *storm)
 {
 	prepare_round(storm);
-	rota_group_open(&storm->all, &(struct rota_group_options){
-					     .mode = ROTA_GROUP_KEEP_GOING });
-	for (unsigned i = 0; i < storm->script.lanes; i++)
-		referee_expect(&storm->referee, "spawning a lane",
-			       lane_go(&storm->lanes[i], &storm->all), 0);
+	rota_group_open(&storm->home, &(struct rota_group_options){
+					      .mode = ROTA_GROUP_KEEP_GOING });
+	referee_expect(&storm->referee, "spawning the owner of all",
+		       rota_go(&storm->home, own_all, storm), 0);
 	play_script(storm);
 	settle(storm);
 	referee_expect(&storm->referee, "what all came to",
-		       rota_group_wait(&storm->all), 0);
+		       rota_group_wait(&storm->home), 0);
 	pass_turn(storm);
-	check_loop(storm);
+	storm_check_loop(storm);
 	for (unsigned i = 0; i < storm->script.lanes; i++)
 		lane_check(&storm->lanes[i]);
-	check_descriptors(storm);
+	storm_check_descriptors(storm);
 }
 
 /* The director. */
@@ -491,7 +243,7 @@ static int direct(void *arg)
 				     ? storm->round + ROUNDS_A_RUN
 				     : storm->end;
 
-	storm->lowest = lowest_descriptor();
+	storm->lowest = storm_lowest_descriptor();
 	while (storm->round < end) {
 		play_round(storm);
 		if (storm->referee.broken)
@@ -499,9 +251,7 @@ static int direct(void *arg)
 		storm->round++;
 	}
 	referee_expect(&storm->referee, "descriptors waited for at the end",
-		       descriptors_waited_for(ri_tasks_here(),
-					      RI_DESCRIPTOR_BUCKETS),
-		       0);
+		       storm_descriptors_waited_for(RI_DESCRIPTOR_BUCKETS), 0);
 	return 0;
 }
 
@@ -520,7 +270,7 @@ static void run_engine(struct storm *storm)
 	test_kernel_init(&storm->kernel);
 	test_kernel_clock(&storm->kernel,
 			  storm->round * (int64_t)ROUND_NS + ROTA_SECOND);
-	test_kernel_hold(&storm->kernel, watch_arrival, storm);
+	test_kernel_hold(&storm->kernel, storm_watch, storm);
 	forward_now = storm->kernel.table.now_ns;
 	storm->kernel.table.now_ns = watch_now;
 	storm->referee.clock_ns = &storm->kernel.clock_ns;

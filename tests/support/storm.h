@@ -40,6 +40,7 @@ enum storm_event {
 	STORM_DELIVER = STORM_VICTIM_EVENTS, /* one completion, any */
 	STORM_DELIVER_OPERATIONS,            /* those of victims, from now on */
 	STORM_DELIVER_ANSWERS, /* what cancels are told, from now on */
+	STORM_CANCEL_ALL,      /* the group of all victims */
 	STORM_BYSTAND,         /* somebody waits and is cancelled at once */
 	STORM_SPOIL,           /* the next cancel misses */
 	STORM_REFUSE,          /* the kernel takes no entries */
@@ -94,16 +95,17 @@ struct storm {
 	struct lane lanes[STORM_LANES];
 	struct storm_script script;
 	storm_write_fn *write;
-	uint64_t seed;         /* of all rounds */
-	unsigned round;        /* the one that is played */
-	int64_t start_ns;      /* the clock when it begins */
-	unsigned end;          /* the one that is not played any more */
-	unsigned steps_done;   /* of the script */
-	unsigned spoiled;      /* cancels of this round that missed */
-	unsigned hold;         /* what is held back now */
-	struct rota_group all; /* what the director waits for */
-	int quiet;             /* a descriptor that nothing happens on */
-	int lowest;            /* the lowest descriptor that is free */
+	uint64_t seed;          /* of all rounds */
+	unsigned round;         /* the one that is played */
+	int64_t start_ns;       /* the clock when it begins */
+	unsigned end;           /* the one that is not played any more */
+	unsigned steps_done;    /* of the script */
+	unsigned spoiled;       /* cancels of this round that missed */
+	unsigned hold;          /* what is held back now */
+	struct rota_group home; /* what the director waits for */
+	struct rota_group *all; /* of all lanes; NULL: it is not open */
+	int quiet;              /* a descriptor that nothing happens on */
+	int lowest;             /* the lowest descriptor that is free */
 };
 
 /* Plays `rounds` rounds (or what the environment says) with each class of

@@ -26,6 +26,7 @@ static const char *const event_names[STORM_EVENTS] = {
 	[STORM_DELIVER] = "deliver one",
 	[STORM_DELIVER_OPERATIONS] = "deliver operations",
 	[STORM_DELIVER_ANSWERS] = "deliver answers",
+	[STORM_CANCEL_ALL] = "cancel all",
 	[STORM_BYSTAND] = "bystanders",
 	[STORM_SPOIL] = "spoil a cancel",
 	[STORM_REFUSE] = "refuse entries",

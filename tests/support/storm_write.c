@@ -79,6 +79,8 @@ static void add_trouble(struct storm *storm, struct storm_script *script,
 		add(script, dice(storm, 2) ? STORM_REFUSE : STORM_ALLOW, 0,
 		    any_gap(storm));
 	if (!dice(storm, 16))
+		add(script, STORM_CANCEL_ALL, 0, any_gap(storm));
+	if (!dice(storm, 16))
 		add(script, STORM_BYSTAND, 0, any_gap(storm));
 }
 

@@ -83,6 +83,7 @@ struct victim {
 	unsigned completions;  /* calls of complete() in this round */
 	unsigned fed_turn;     /* when it was last given some, at the end */
 	int result;            /* of the verb */
+	int first;             /* ... of what it did before, if there is that */
 	int flags;             /* an argument of the verb */
 	size_t bytes;          /* ... how much it asks for */
 	size_t done;           /* how far it came */

@@ -152,6 +152,38 @@ static int call_await_recv(struct victim *victim)
 	return took(victim, rota_await(&entry));
 }
 
+/* A short deadline, and when that is over once more without one: what was
+ * meant for the first must not meet the second. */
+static int call_recv_again(struct victim *victim)
+{
+	const int64_t quarters = victim_dice(victim, 2);
+	struct rota_deadline deadline;
+
+	victim->done = quarters == 0;
+	rota_deadline_begin(&deadline,
+			    rota_after_ns(quarters * ROTA_SECOND / 4));
+	victim->first = call_recv(victim);
+	rota_deadline_end(&deadline);
+	return call_recv(victim);
+}
+
+/* The first was refused at once (`done`), or both were asked for, or the
+ * second was refused. */
+static int expected_recv_again(const struct victim *victim,
+			       const struct verdict *verdict)
+{
+	const int first = victim->first;
+	const bool done = victim->done;
+
+	referee_expect(victim->referee, "whether the first ended well",
+		       first >= 0 || first == -ETIME || first == -ECANCELED ||
+			       first == -ESHUTDOWN || first == -EBADF,
+		       true);
+	referee_expect(victim->referee, "whether a past deadline refuses",
+		       done && first != -ETIME, false);
+	return verdict->said == (done ? 1 : 2) ? verdict->last : verdict->code;
+}
+
 static int call_read(struct victim *victim)
 {
 	return took(victim,
@@ -278,6 +310,9 @@ const struct victim_class victim_streams[] = {
 	{ "read", IN(call_read, set_up_read, prepare_in) },
 	{ "recv", IN(call_recv, set_up_pair, prepare_in) },
 	{ "recv_waitall", IN(call_recv, set_up_pair, prepare_waitall) },
+	{ "recv_again", VICTIM_MANY,
+	  IN(call_recv_again, set_up_pair, prepare_in),
+	  .expected = expected_recv_again },
 	{ "recv_tcp", VICTIM_SLOW, IN(call_recv, set_up_tcp, prepare_in) },
 	{ "await_recv", IN(call_await_recv, set_up_pair, prepare_in) },
 	{ "poll", IN(call_poll, set_up_pair, prepare_in) },
