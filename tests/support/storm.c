@@ -333,18 +333,21 @@ static void play_class(struct storm *storm, unsigned class)
 	assert_null(storm->referee.broken);
 }
 
-void storm_play(storm_write_fn *write, unsigned rounds)
+void storm_play(const struct storm_play *play)
 {
 	static struct storm storm;
+	const struct victim_class *class;
 	struct test_random seeds;
 
 	test_random_init(&seeds);
-	for (unsigned i = 0; victim_class_at(i); i++) {
+	for (unsigned i = 0; (class = victim_class_at(i)); i++) {
 		memset(&storm, 0, sizeof(storm));
 		storm.seed = seeds.state;
-		storm.write = write;
-		storm.end = storm_rounds(rounds);
-		if (!storm_chosen(&storm, victim_class_at(i)))
+		storm.write = play->write;
+		storm.end = storm_rounds(play->rounds);
+		if (play->quick && class->traits & VICTIM_SLOW)
+			continue;
+		if (!storm_chosen(&storm, class))
 			continue;
 		storm_report_on_abort(&storm);
 		play_class(&storm, i);

@@ -108,9 +108,16 @@ struct storm {
 	int lowest;             /* the lowest descriptor that is free */
 };
 
-/* Plays `rounds` rounds (or what the environment says) with each class of
- * victims, on the test's own stack. Asserts that all laws held. */
-void storm_play(storm_write_fn *write, unsigned rounds);
+/* What is to be played. */
+struct storm_play {
+	storm_write_fn *write;
+	unsigned rounds; /* of each class; ROTA_ROUNDS says otherwise */
+	bool quick;      /* only victims that take no real time */
+};
+
+/* Plays rounds with each class of victims, on the test's own stack. Asserts
+ * that all laws held. */
+void storm_play(const struct storm_play *play);
 
 /* A script by the dice: short, and mostly in the same turn. */
 void storm_write_any(struct storm *storm, struct storm_script *script);
