@@ -11,7 +11,7 @@
 #include <cmocka.h>
 
 /* With each class of victims: more than 10^5 in all. */
-#define ROUNDS 5000
+#define ROUNDS 2000
 
 static void every_verb_survives_every_interleaving(void **state)
 {

@@ -5,9 +5,12 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 int victim_set_up(struct victim *victim, const struct victim_class *class,
@@ -19,6 +22,7 @@ int victim_set_up(struct victim *victim, const struct victim_class *class,
 	victim->class = class;
 	victim->referee = referee;
 	victim->fd = victim->keeper = victim->peer = victim->aside = -1;
+	victim->out = victim->sink = -1;
 	victim->buffer = malloc(VICTIM_BYTES);
 	ri_check(victim->buffer != NULL, "no memory for the test");
 	if (class->set_up)
@@ -47,8 +51,14 @@ void victim_tear_down(struct victim *victim)
 	close_open(&victim->keeper);
 	close_open(&victim->peer);
 	close_open(&victim->aside);
+	close_open(&victim->out);
+	close_open(&victim->sink);
 	if (victim->path[0])
-		unlink(victim->path);
+		remove(victim->path);
+	if (victim->child) {
+		kill(victim->child, SIGKILL);
+		waitpid(victim->child, NULL, 0);
+	}
 	free(victim->buffer);
 }
 
@@ -70,7 +80,6 @@ int victim_prepare(struct victim *victim)
 	victim->returned = false;
 	victim->closing = false;
 	victim->twin = NULL;
-	victim->ended = false;
 	victim->completions = 0;
 	victim->fed_turn = 0;
 	victim->result = 0;
@@ -85,6 +94,17 @@ int victim_expected(const struct victim *victim, const struct verdict *verdict)
 {
 	(void)victim;
 	return verdict->said ? verdict->last : verdict->before;
+}
+
+int victim_expected_of_steps(const struct victim *victim,
+			     const struct verdict *verdict)
+{
+	if (victim->done == victim->bytes)
+		return 0;
+	if (verdict->said && verdict->last < 0)
+		return verdict->last;
+	return victim->closing && victim->result == -EBADF ? -EBADF
+							   : verdict->code;
 }
 
 void victim_fill(const struct victim *victim, unsigned char *bytes,
@@ -139,8 +159,11 @@ const struct victim_class *victim_class_at(unsigned index)
 		unsigned count;
 	} tables[] = {
 		{ victim_streams, victim_streams_count },
+		{ victim_messages, victim_messages_count },
 		{ victim_sockets, victim_sockets_count },
 		{ victim_files, victim_files_count },
+		{ victim_names, victim_names_count },
+		{ victim_foreign, victim_foreign_count },
 		{ victim_waits, victim_waits_count },
 	};
 

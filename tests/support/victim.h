@@ -48,7 +48,8 @@ struct verdict {
 struct victim_class {
 	const char *name;
 	unsigned traits; /* enum victim_trait */
-	/* Opens what all rounds need; 0 or -errno. */
+	/* Opens what all rounds need; 0 or -errno, -ENOSYS if the kernel does
+	 * not have it: then it is left out. */
 	int (*set_up)(struct victim *victim);
 	/* Before each round; 0 or -errno. May be NULL. */
 	int (*prepare)(struct victim *victim);
@@ -72,6 +73,8 @@ struct victim {
 	int keeper; /* the same open file, or -1 */
 	int peer;   /* the other end, does not block; or -1 */
 	int aside;  /* this end again, does not block (pipes); or -1 */
+	int out;    /* where it moves bytes to; or -1 */
+	int sink;   /* the other end of that; or -1 */
 	int clients[VICTIM_CLIENTS];
 	unsigned client_count;
 	bool socket;           /* fd is one */
@@ -79,7 +82,6 @@ struct victim {
 	bool returned;         /* it has */
 	bool closing;          /* its descriptor is being closed */
 	struct victim *twin;   /* another one of the same descriptor, or NULL */
-	bool ended;            /* a task that it waited for has */
 	unsigned completions;  /* calls of complete() in this round */
 	unsigned fed_turn;     /* when it was last given some, at the end */
 	int result;            /* of the verb */
@@ -91,6 +93,11 @@ struct victim {
 	size_t portion;        /* what complete() gives or takes at a time */
 	uint64_t given, taken; /* bytes, connections; in all rounds */
 	bool torn;             /* bytes were not the next ones */
+	uint64_t passed, got;  /* descriptors, in all rounds */
+	uint32_t word;         /* of memory, that it waits for */
+	size_t junk;           /* bytes before its own in `sink` */
+	int child;             /* a process that it waits for; 0: none */
+	bool told;             /* ... to end */
 	char path[48];         /* of a file; "": none */
 	unsigned char *buffer; /* VICTIM_BYTES */
 };
@@ -102,10 +109,12 @@ const struct victim_class *victim_class_at(unsigned index);
 extern const struct victim_class victim_twin;
 
 /* The tables, each in a file of its own (support/victim_*.c). */
-extern const struct victim_class victim_streams[], victim_sockets[],
-	victim_files[], victim_waits[];
-extern const unsigned victim_streams_count, victim_sockets_count,
-	victim_files_count, victim_waits_count;
+extern const struct victim_class victim_streams[], victim_messages[],
+	victim_sockets[], victim_files[], victim_names[], victim_foreign[],
+	victim_waits[];
+extern const unsigned victim_streams_count, victim_messages_count,
+	victim_sockets_count, victim_files_count, victim_names_count,
+	victim_foreign_count, victim_waits_count;
 
 /* 0 or -errno. Without memory the test aborts. */
 int victim_set_up(struct victim *victim, const struct victim_class *class,
@@ -125,6 +134,11 @@ int victim_prepare(struct victim *victim);
 
 /* What a call must return if the kernel's word is final. */
 int victim_expected(const struct victim *victim, const struct verdict *verdict);
+
+/* The same of a verb of several steps, which all together are to come to
+ * `bytes` and came to `done`: it can be stopped between them. */
+int victim_expected_of_steps(const struct victim *victim,
+			     const struct verdict *verdict);
 
 /* For victims: a throw of the dice, from 0 to below `end`. */
 static inline unsigned victim_dice(struct victim *victim, unsigned end)

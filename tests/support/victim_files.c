@@ -104,6 +104,54 @@ static void check_pwrite(struct victim *victim)
 			       0);
 }
 
+static int call_preadv(struct victim *victim)
+{
+	const struct iovec piece = { victim->buffer, victim->bytes };
+
+	return rota_preadv(victim->fd, &piece, 1, (int64_t)victim->portion);
+}
+
+static int call_pwritev(struct victim *victim)
+{
+	const struct iovec piece = { victim->buffer, victim->bytes };
+
+	memset(victim->buffer, AFTER, victim->bytes);
+	return rota_pwritev(victim->fd, &piece, 1, (int64_t)victim->portion);
+}
+
+/* The file is as long as was reported. */
+static void expect_length(struct victim *victim, int64_t longer)
+{
+	const int64_t length = lseek(victim->keeper, 0, SEEK_END);
+
+	if (victim->called)
+		referee_expect(victim->referee, "bytes of the file", length,
+			       victim->result ? FILE_BYTES : longer);
+	if (ftruncate(victim->keeper, FILE_BYTES))
+		referee_expect(victim->referee, "the test's own call", -errno,
+			       0);
+}
+
+static int call_ftruncate(struct victim *victim)
+{
+	return rota_ftruncate(victim->fd, 2 * FILE_BYTES);
+}
+
+static void check_ftruncate(struct victim *victim)
+{
+	expect_length(victim, 2 * FILE_BYTES);
+}
+
+static int call_fallocate(struct victim *victim)
+{
+	return rota_fallocate(victim->fd, 0, FILE_BYTES, FILE_BYTES);
+}
+
+static int call_fdatasync(struct victim *victim)
+{
+	return rota_fdatasync(victim->fd);
+}
+
 static int call_fsync(struct victim *victim)
 {
 	return rota_fsync(victim->fd);
@@ -168,6 +216,17 @@ const struct victim_class victim_files[] = {
 	  .call = call_pread, .expected = expected_pread },
 	{ "pwrite", VICTIM_SLOW, .set_up = set_up_file, .prepare = prepare_file,
 	  .call = call_pwrite, .check = check_pwrite },
+	{ "preadv", VICTIM_SLOW, .set_up = set_up_file, .prepare = prepare_file,
+	  .call = call_preadv, .expected = expected_pread },
+	{ "pwritev", VICTIM_SLOW, .set_up = set_up_file,
+	  .prepare = prepare_file, .call = call_pwritev,
+	  .check = check_pwrite },
+	{ "ftruncate", VICTIM_SLOW, .set_up = set_up_file,
+	  .call = call_ftruncate, .check = check_ftruncate },
+	{ "fallocate", VICTIM_SLOW, .set_up = set_up_file,
+	  .call = call_fallocate, .check = check_ftruncate },
+	{ "fdatasync", VICTIM_SLOW, .set_up = set_up_memory,
+	  .call = call_fdatasync },
 	{ "fsync", VICTIM_SLOW, .set_up = set_up_memory, .call = call_fsync },
 	{ "close", VICTIM_RELEASE | VICTIM_OPEN, .set_up = set_up_file,
 	  .call = call_close },

@@ -122,6 +122,18 @@ static int call_accept(struct victim *victim)
 	return fd;
 }
 
+static int call_accept_from(struct victim *victim)
+{
+	struct rota_address from;
+	const int fd = rota_accept_from(victim->fd, &from);
+
+	if (fd >= 0) {
+		victim->taken++;
+		close(fd);
+	}
+	return fd;
+}
+
 /* One connection of the backlog. False if there is none for so long. */
 static bool take_connection(struct victim *victim, int listener, int wait_ms)
 {
@@ -259,6 +271,58 @@ static void check_shutdown(struct victim *victim)
 	victim->peer = -1;
 }
 
+static int call_socket(struct victim *victim)
+{
+	const int fd = rota_socket(AF_UNIX, SOCK_STREAM, 0);
+
+	(void)victim;
+	if (fd >= 0)
+		close(fd);
+	return fd;
+}
+
+static void close_at_once(int fd)
+{
+	const struct linger none = { .l_onoff = 1 };
+
+	setsockopt(fd, SOL_SOCKET, SO_LINGER, &none, sizeof(none));
+	close(fd);
+}
+
+/* A socket, and a connect of it: or nothing is left open. */
+static int call_dial(struct victim *victim)
+{
+	union name name;
+	int fd;
+
+	name_of(victim->peer, &name);
+	fd = rota_dial("127.0.0.1", ntohs(name.internet.sin_port));
+	if (fd < 0)
+		return fd;
+	victim->given++;
+	close_at_once(fd);
+	return 0;
+}
+
+static int call_listen(struct victim *victim)
+{
+	const int fd = rota_listen("127.0.0.1", 0, NULL);
+
+	(void)victim;
+	if (fd < 0)
+		return fd;
+	close_at_once(fd);
+	return 0;
+}
+
+/* The last of their operations may be a close of what was opened. */
+static int expected_open(const struct victim *victim,
+			 const struct verdict *verdict)
+{
+	return !victim->result || verdict->told ? victim->result
+						: verdict->code;
+}
+
 const struct victim_class victim_sockets[] = {
 	{ "accept", VICTIM_MANY, .set_up = set_up_local,
 	  .prepare = prepare_accept, .call = call_accept,
@@ -266,12 +330,21 @@ const struct victim_class victim_sockets[] = {
 	{ "accept_tcp", VICTIM_SLOW | VICTIM_MANY, .set_up = set_up_internet,
 	  .prepare = prepare_accept, .call = call_accept,
 	  .complete = connect_one, .check = check_accept },
+	{ "accept_from", VICTIM_MANY, .set_up = set_up_local,
+	  .prepare = prepare_accept, .call = call_accept_from,
+	  .complete = connect_one, .check = check_accept },
 	{ "connect", VICTIM_SLOW, .set_up = set_up_connect,
 	  .prepare = prepare_connect, .call = call_connect,
 	  .complete = accept_one, .check = check_connect },
 	{ "connect_tcp", VICTIM_SLOW, .set_up = set_up_connect_internet,
 	  .prepare = prepare_connect, .call = call_connect,
 	  .check = check_connect_internet },
+	{ "socket", .call = call_socket },
+	{ "dial", VICTIM_SLOW | VICTIM_MANY, .set_up = set_up_connect_internet,
+	  .call = call_dial, .check = check_connect_internet,
+	  .expected = expected_open },
+	{ "listen", VICTIM_MANY, .call = call_listen,
+	  .expected = expected_open },
 	{ "shutdown", VICTIM_RELEASE | VICTIM_SLOW, .prepare = prepare_pair,
 	  .call = call_shutdown, .check = check_shutdown },
 };

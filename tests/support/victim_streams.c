@@ -264,16 +264,42 @@ static int call_send_all(struct victim *victim)
 	return error;
 }
 
-static int expected_send_all(const struct victim *victim,
-			     const struct verdict *verdict)
+static int expected_of_all(const struct victim *victim,
+			   const struct verdict *verdict)
 {
-	referee_expect(victim->referee, "bytes of the sends",
+	referee_expect(victim->referee, "bytes of all steps",
 		       (int64_t)victim->done, verdict->sum);
-	if (victim->done == victim->bytes)
-		return 0;
-	/* Refused at once: at the call, or between two sends. */
-	return !verdict->said || verdict->last >= 0 ? verdict->code
-						    : verdict->last;
+	return victim_expected_of_steps(victim, verdict);
+}
+
+static int call_recv_full(struct victim *victim)
+{
+	const int error = rota_recv_full(victim->fd, victim->buffer,
+					 victim->bytes, &victim->done);
+
+	took(victim, (int)victim->done);
+	return error;
+}
+
+static int call_readv(struct victim *victim)
+{
+	const size_t first = victim->bytes / 3;
+	const struct iovec pieces[] = { { victim->buffer, first },
+					{ victim->buffer + first,
+					  victim->bytes - first } };
+
+	return took(victim, rota_readv(victim->fd, pieces, 2));
+}
+
+static int call_writev(struct victim *victim)
+{
+	const size_t first = victim->bytes / 3;
+	const struct iovec pieces[] = { { victim->buffer, first },
+					{ victim->buffer + first,
+					  victim->bytes - first } };
+
+	victim_fill(victim, victim->buffer, victim->bytes);
+	return gave(victim, rota_writev(victim->fd, pieces, 2));
 }
 
 static void take_portion(struct victim *victim)
@@ -308,8 +334,11 @@ static void check_out(struct victim *victim)
 
 const struct victim_class victim_streams[] = {
 	{ "read", IN(call_read, set_up_read, prepare_in) },
+	{ "readv", IN(call_readv, set_up_read, prepare_in) },
 	{ "recv", IN(call_recv, set_up_pair, prepare_in) },
 	{ "recv_waitall", IN(call_recv, set_up_pair, prepare_waitall) },
+	{ "recv_full", VICTIM_MANY, IN(call_recv_full, set_up_pair, prepare_in),
+	  .expected = expected_of_all },
 	{ "recv_again", VICTIM_MANY,
 	  IN(call_recv_again, set_up_pair, prepare_in),
 	  .expected = expected_recv_again },
@@ -317,10 +346,11 @@ const struct victim_class victim_streams[] = {
 	{ "await_recv", IN(call_await_recv, set_up_pair, prepare_in) },
 	{ "poll", IN(call_poll, set_up_pair, prepare_in) },
 	{ "write", OUT(call_write, set_up_write, prepare_out) },
+	{ "writev", OUT(call_writev, set_up_write, prepare_out) },
 	{ "send", OUT(call_send, set_up_pair, prepare_out) },
 	{ "send_waitall", OUT(call_send, set_up_pair, prepare_out_waitall) },
 	{ "send_all", VICTIM_MANY, OUT(call_send_all, set_up_pair, prepare_out),
-	  .expected = expected_send_all },
+	  .expected = expected_of_all },
 };
 const unsigned victim_streams_count =
 	sizeof(victim_streams) / sizeof(victim_streams[0]);
