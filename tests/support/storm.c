@@ -298,34 +298,41 @@ static const struct victim_class *companion(unsigned class, unsigned lane)
 	}
 }
 
-static int set_up_lane(struct storm *storm, unsigned class, unsigned index)
+static int set_up_lane(struct storm *storm, const struct victim_class *class,
+		       unsigned index)
 {
 	struct lane *lane = &storm->lanes[index];
-	const struct victim_class *kind = victim_class_at(class);
 
-	if (index == STORM_TWIN)
-		kind = &victim_twin;
-	else if (index)
-		kind = companion(class, index);
 	lane->referee = &storm->referee;
 	lane->kernel = &storm->kernel;
-	return victim_set_up(&lane->victim, kind, &storm->referee);
+	return victim_set_up(&lane->victim, class, &storm->referee);
+}
+
+/* Those beside the victim that the kernel does not have are passed over. */
+static void set_up_companions(struct storm *storm, unsigned class)
+{
+	for (unsigned i = 1; i < STORM_TWIN; i++)
+		while (set_up_lane(storm, companion(class, i), i)) {
+			victim_tear_down(&storm->lanes[i].victim);
+			class ++;
+		}
+	assert_int_equal(set_up_lane(storm, &victim_twin, STORM_TWIN), 0);
 }
 
 /* All rounds of one class. */
 static void play_class(struct storm *storm, unsigned class)
 {
-	int quiet[2], error = set_up_lane(storm, class, 0);
+	const struct victim_class *kind = victim_class_at(class);
+	const int error = set_up_lane(storm, kind, 0);
+	int quiet[2];
 
 	if (error == -ENOSYS) {
-		print_message("%s: the kernel does not have it\n",
-			      victim_class_at(class)->name);
-		storm->end = 0;
+		print_message("%s: the kernel does not have it\n", kind->name);
+		victim_tear_down(&storm->lanes[0].victim);
+		return;
 	}
-	for (unsigned i = 1; i < STORM_LANES && !error; i++)
-		error = set_up_lane(storm, class, i);
-	if (error != -ENOSYS)
-		assert_int_equal(error, 0);
+	assert_int_equal(error, 0);
+	set_up_companions(storm, class);
 	assert_int_equal(pipe2(quiet, O_CLOEXEC), 0);
 	storm->quiet = quiet[0];
 	while (storm->round < storm->end && !storm->referee.broken)

@@ -5,6 +5,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <liburing.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -149,6 +150,19 @@ bool victim_give(struct victim *victim, int fd, size_t count)
 	if (n > 0)
 		victim->given += (size_t)n;
 	return n > 0;
+}
+
+bool victim_has_operation(int opcode, const char *masked)
+{
+	const char *mask = getenv("ROTA_MASK");
+	struct io_uring_probe *probe = io_uring_get_probe();
+	bool found;
+
+	if (!probe)
+		return false;
+	found = io_uring_opcode_supported(probe, opcode);
+	io_uring_free_probe(probe);
+	return found && !(mask && strstr(mask, masked));
 }
 
 /* The next class of all tables: past the end of one the next begins. */

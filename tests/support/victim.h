@@ -132,6 +132,10 @@ void victim_forget(struct victim *victim);
 /* Before a round. 0 or -errno. */
 int victim_prepare(struct victim *victim);
 
+/* Does the kernel have an operation, and is the engine not told (by this word
+ * in ROTA_MASK) to do without? */
+bool victim_has_operation(int opcode, const char *masked);
+
 /* What a call must return if the kernel's word is final. */
 int victim_expected(const struct victim *victim, const struct verdict *verdict);
 

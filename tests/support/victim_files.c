@@ -17,6 +17,8 @@
 
 #define FILE_BYTES 4096
 
+#define OP_FTRUNCATE 55 /* Linux 6.9; liburing 2.3 does not have it */
+
 /* Bytes of a file that nobody wrote, and what the victim writes. */
 #define BEFORE 'a'
 #define AFTER 'b'
@@ -132,6 +134,13 @@ static void expect_length(struct victim *victim, int64_t longer)
 			       0);
 }
 
+static int set_up_ftruncate(struct victim *victim)
+{
+	if (!victim_has_operation(OP_FTRUNCATE, "ftruncate"))
+		return -ENOSYS;
+	return set_up_file(victim);
+}
+
 static int call_ftruncate(struct victim *victim)
 {
 	return rota_ftruncate(victim->fd, 2 * FILE_BYTES);
@@ -221,7 +230,7 @@ const struct victim_class victim_files[] = {
 	{ "pwritev", VICTIM_SLOW, .set_up = set_up_file,
 	  .prepare = prepare_file, .call = call_pwritev,
 	  .check = check_pwrite },
-	{ "ftruncate", VICTIM_SLOW, .set_up = set_up_file,
+	{ "ftruncate", VICTIM_SLOW, .set_up = set_up_ftruncate,
 	  .call = call_ftruncate, .check = check_ftruncate },
 	{ "fallocate", VICTIM_SLOW, .set_up = set_up_file,
 	  .call = call_fallocate, .check = check_ftruncate },

@@ -9,9 +9,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/futex.h>
-#include <liburing.h>
-#include <stdlib.h>
-#include <string.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -19,24 +16,10 @@
 #define OP_WAITID 50 /* liburing 2.3 has neither, Linux 6.7 both */
 #define OP_FUTEX_WAIT 51
 
-/* Does the kernel have it, and is the engine not told to do without? */
-static bool has_operation(int opcode, const char *masked)
-{
-	const char *mask = getenv("ROTA_MASK");
-	struct io_uring_probe *probe = io_uring_get_probe();
-	bool found;
-
-	if (!probe)
-		return false;
-	found = io_uring_opcode_supported(probe, opcode);
-	io_uring_free_probe(probe);
-	return found && !(mask && strstr(mask, masked));
-}
-
 static int set_up_futex(struct victim *victim)
 {
 	(void)victim;
-	return has_operation(OP_FUTEX_WAIT, "futex") ? 0 : -ENOSYS;
+	return victim_has_operation(OP_FUTEX_WAIT, "futex") ? 0 : -ENOSYS;
 }
 
 static int call_futex(struct victim *victim)
@@ -68,7 +51,7 @@ static int set_up_child(struct victim *victim)
 {
 	int ends[2];
 
-	if (!has_operation(OP_WAITID, "waitid"))
+	if (!victim_has_operation(OP_WAITID, "waitid"))
 		return -ENOSYS;
 	if (pipe2(ends, O_CLOEXEC))
 		return -errno;
