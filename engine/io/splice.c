@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Moving bytes through a pipe. An operation that blocks holds one of the few
- * worker threads of the kernel, and is listed by one descriptor only. So both
- * ends are waited for by polls, which hold nothing and are found by a close of
- * either; then a move that does not wait for a pipe.
+ * worker threads of the kernel. So both ends are waited for by polls, which
+ * hold nothing; then comes a move that does not wait for a pipe. All along the
+ * verb is listed under both descriptors.
  */
 #include "rota/file.h"
 #include "rota/socket.h"
@@ -43,22 +43,16 @@ static int poll_one(int fd, unsigned events)
 	return came < 0 ? came : ri_verb_again("rota_splice");
 }
 
-int rota_splice(int fd_in, int64_t offset_in, int fd_out, int64_t offset_out,
-		size_t bytes, unsigned flags)
+static int move_when_ready(const struct move *move)
 {
-	const struct move move = { fd_in,      offset_in, fd_out,
-				   offset_out, bytes,     flags };
-
-	if (!bytes || bytes > INT_MAX || flags & SPLICE_F_NONBLOCK)
-		return move_once(&move, 0);
 	for (;;) {
-		int moved, error = poll_one(fd_in, POLLIN);
+		int moved, error = poll_one(move->fd_in, POLLIN);
 
 		if (!error)
-			error = poll_one(fd_out, POLLOUT);
+			error = poll_one(move->fd_out, POLLOUT);
 		if (error)
 			return error;
-		moved = move_once(&move, SPLICE_F_NONBLOCK);
+		moved = move_once(move, SPLICE_F_NONBLOCK);
 		if (moved != -EAGAIN)
 			return moved;
 		/* Others were faster, or came in between. */
@@ -66,4 +60,22 @@ int rota_splice(int fd_in, int64_t offset_in, int fd_out, int64_t offset_out,
 		if (error)
 			return error;
 	}
+}
+
+int rota_splice(int fd_in, int64_t offset_in, int fd_out, int64_t offset_out,
+		size_t bytes, unsigned flags)
+{
+	const struct move move = { fd_in,      offset_in, fd_out,
+				   offset_out, bytes,     flags };
+
+	struct ri_second second;
+	int result;
+
+	ri_second_begin(&second, __func__, fd_in);
+	if (!bytes || bytes > INT_MAX || flags & SPLICE_F_NONBLOCK)
+		result = move_once(&move, 0);
+	else
+		result = move_when_ready(&move);
+	ri_second_end(&second);
+	return result;
 }

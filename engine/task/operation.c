@@ -129,15 +129,42 @@ int ri_release_await(struct io_uring_sqe *entry, const char *verb, int fd)
 	return await(entry, verb, fd, RI_TASK_RELEASE);
 }
 
+void ri_second_begin(struct ri_second *second, const char *verb, int fd)
+{
+	second->task = ri_task_self(verb);
+	second->fd = fd;
+	if (fd >= 0)
+		ri_chain_push(bucket_of(ri_tasks_here(), fd), &second->sharing);
+}
+
+void ri_second_end(struct ri_second *second)
+{
+	if (second->fd >= 0)
+		ri_chain_remove(&second->sharing);
+}
+
+/* Who is listed here for this descriptor, NULL if it is for another one. What
+ * is in no record is in a frame. */
+static struct rota_task *listed(const struct ri_tasks *tasks,
+				struct rota_chain *link, int fd)
+{
+	struct rota_task *task = ri_container(link, struct rota_task, sharing);
+	const struct ri_second *second;
+
+	if (task >= tasks->slab && task < tasks->slab + tasks->made)
+		return task->fd == fd ? task : NULL;
+	second = ri_container(link, struct ri_second, sharing);
+	return second->fd == fd ? second->task : NULL;
+}
+
 void ri_operations_close(struct ri_tasks *tasks, int fd)
 {
 	struct rota_chain *link = *bucket_of(tasks, fd);
 
 	for (; link; link = link->next) {
-		struct rota_task *task =
-			ri_container(link, struct rota_task, sharing);
+		struct rota_task *task = listed(tasks, link, fd);
 
-		if (task->fd != fd ||
+		if (!task ||
 		    (task->fiber.flags & RI_TASK_CLOSED) == RI_TASK_RELEASE)
 			continue;
 		if (task->fiber.flags & RI_TASK_IN_FLIGHT)

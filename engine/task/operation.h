@@ -79,12 +79,28 @@ static inline bool ri_operation_closed(const struct rota_task *task)
 	return (task->fiber.flags & RI_TASK_CLOSED) == RI_TASK_CLOSED;
 }
 
-/* Between two operations of one verb: 0, or -EBADF if the descriptor of the one
- * that was awaited last is closed: the number may be somebody else's by now. */
+/* Between two operations of one verb: 0, or, if the descriptor of the one that
+ * was awaited last is closed, the task's code or -EBADF: the number may be
+ * somebody else's by now. */
 static inline int ri_verb_again(const char *verb)
 {
-	return ri_operation_closed(ri_task_self(verb)) ? -EBADF : 0;
+	const struct rota_task *self = ri_task_self(verb);
+
+	if (__builtin_expect(!ri_operation_closed(self), 1))
+		return 0;
+	return self->scope->code ? self->scope->code : -EBADF;
 }
+
+/* Where a verb that is about two descriptors is listed under the second one,
+ * from begin to end, over all its operations. In its frame. */
+struct ri_second {
+	struct rota_chain sharing; /* as in struct rota_task */
+	struct rota_task *task;    /* who runs the verb */
+	int fd;                    /* the second descriptor; < 0: unlisted */
+};
+
+void ri_second_begin(struct ri_second *second, const char *verb, int fd);
+void ri_second_end(struct ri_second *second);
 
 /* Ends what tasks of this loop wait for on a descriptor, with -EBADF. */
 void ri_operations_close(struct ri_tasks *tasks, int fd);

@@ -254,6 +254,8 @@ void ri_tasks_fini(struct ri_tasks *tasks)
 	const struct ri_kernel *kernel = tasks->loop.kernel;
 
 	ri_check(tasks->parked == 0, "%u tasks are parked", tasks->parked);
+	ri_check(tasks->blocked == 0, "%u tasks wait for slots",
+		 tasks->blocked);
 	ri_loop_fini(&tasks->loop);
 	kernel->unmap(kernel, tasks->descriptors,
 		      RI_DESCRIPTOR_BUCKETS * sizeof(void *));

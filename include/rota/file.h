@@ -120,7 +120,7 @@ int rota_fallocate(int fd, int mode, int64_t offset, int64_t bytes)
  * either descriptor; nothing was moved then. The move itself is made on a
  * worker thread, and waits only for a socket: one that has too little room for
  * what is in the pipe, or whose bytes another task took. A cancel, or a close
- * of fd_out, ends that too; if something was moved, it returns how much. */
+ * of either, ends that too; if something was moved, it returns how much. */
 int rota_splice(int fd_in, int64_t offset_in, int fd_out, int64_t offset_out,
 		size_t bytes, unsigned flags)
 	__attribute__((warn_unused_result));
