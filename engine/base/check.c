@@ -6,6 +6,8 @@
  */
 #include "base/check.h"
 
+#include "base/log.h"
+
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -21,19 +23,19 @@ void ri_abort_hook_set(ri_abort_hook *hook, void *context)
 
 void ri_abort(const char *file, int line, const char *format, ...)
 {
-	char text[1024];
+	char text[RI_LINE_BYTES + 1];
 	va_list arguments;
 	int length;
 
-	length = snprintf(text, sizeof(text), "rota: %s:%d: ", file, line);
+	length = snprintf(text, RI_LINE_BYTES, "rota: %s:%d: ", file, line);
 	va_start(arguments, format);
-	if (length >= 0 && (size_t)length < sizeof(text))
-		vsnprintf(text + length, sizeof(text) - (size_t)length, format,
+	if (length >= 0 && length < RI_LINE_BYTES)
+		vsnprintf(text + length, RI_LINE_BYTES - (size_t)length, format,
 			  arguments);
 	va_end(arguments);
 	if (abort_hook)
 		abort_hook(abort_context, text);
 	else
-		fprintf(stderr, "%s\n", text);
+		ri_tell(text);
 	abort();
 }

@@ -11,7 +11,15 @@ struct ri_log {
 	void *context; /* the first argument of write */
 };
 
-/* Builds a line of at most 1023 bytes and hands it on. */
+/* The most that a line has, with its end. */
+#define RI_LINE_BYTES 1024
+
+/* Writes a line and a newline to stderr in one call, with little stack:
+ * fprintf(3) to stderr takes 8 KiB, half of what a task may have. Takes the
+ * place of the line's end for the newline. */
+void ri_tell(char line[RI_LINE_BYTES + 1]);
+
+/* Builds a line of at most 1017 bytes and hands it on. */
 __attribute__((cold, format(printf, 2, 3))) void
 ri_log(const struct ri_log *log, const char *format, ...);
 

@@ -90,7 +90,7 @@ void rota_group_drain(struct rota_group *group, int64_t grace_ns)
 {
 	struct ri_tasks *tasks = ri_tasks_caller(__func__);
 
-	ri_group_check_open(group, __func__);
+	ri_group_check(tasks, group, __func__);
 	if (group->scope.code)
 		return;
 	if (group->limit) {

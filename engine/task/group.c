@@ -30,6 +30,7 @@ void ri_group_init(struct rota_group *group,
 	ri_scope_open(&group->scope, RI_SCOPE_GROUP, owner, site);
 	ri_list_init(&group->members);
 	ri_list_init(&group->waiters);
+	group->loop = ri_loop_here;
 	group->name = options->name;
 	group->failures = options->failures;
 	group->discard = options->discard;
@@ -73,28 +74,45 @@ void rota_group_open_at(struct rota_group *group,
 		ri_scope_arm(tasks, &group->scope, options->deadline_ns);
 }
 
-/* Aborts: the group is used after rota_group_wait, or was never opened. */
+/* Can this loop's tasks use it? */
+static inline bool is_usable(const struct ri_tasks *tasks,
+			     const struct rota_group *group)
+{
+	return group->loop == &tasks->loop;
+}
+
+/* Aborts: the group was never opened, or was waited for, or is another loop's.
+ */
 static __attribute__((cold, noreturn)) void
-not_open(const struct rota_group *group, const struct rota_site *site)
+misused(const struct rota_group *group, const struct rota_site *site)
 {
 	const struct rota_site *opened = group->scope.site;
 
-	if (group->scope.state == RI_SCOPE_CLOSED)
+	switch (group->scope.state) {
+	case RI_SCOPE_OPEN:
+		ri_abort(site->file, site->line,
+			 "%s: the group is of another thread's engine (opened "
+			 "at %s:%d)",
+			 site->function, opened->file, opened->line);
+	case RI_SCOPE_CLOSED:
 		ri_abort(site->file, site->line,
 			 "%s: the group is not open, it was waited for already "
 			 "(opened at %s:%d)",
 			 site->function, opened->file, opened->line);
-	ri_abort(site->file, site->line, "%s: the group is not open",
-		 site->function);
+	default:
+		ri_abort(site->file, site->line, "%s: the group is not open",
+			 site->function);
+	}
 }
 
 /* For functions, whose callers' lines are not known. */
-void ri_group_check_open(const struct rota_group *group, const char *function)
+void ri_group_check(const struct ri_tasks *tasks,
+		    const struct rota_group *group, const char *function)
 {
 	const struct rota_site site = { __FILE__, function, __LINE__, 0 };
 
-	if (__builtin_expect(group->scope.state != RI_SCOPE_OPEN, 0))
-		not_open(group, &site);
+	if (__builtin_expect(!is_usable(tasks, group), 0))
+		misused(group, &site);
 }
 
 /* Why nobody is accepted: the caller's code first. */
@@ -112,8 +130,8 @@ spawn(struct rota_group *group, rota_task_fn *fn, const void *value,
 	int error;
 
 	ri_task_check_scope(self);
-	if (__builtin_expect(group->scope.state != RI_SCOPE_OPEN, 0))
-		not_open(group, site);
+	if (__builtin_expect(!is_usable(tasks, group), 0))
+		misused(group, site);
 	if (__builtin_expect((self->scope->code | group->scope.code) != 0, 0))
 		return refusal(self, group);
 	if (group->live < group->limit)
@@ -144,17 +162,18 @@ int rota_group_spawn_background(struct rota_group *group, rota_task_fn *fn,
 				const void *value, const struct rota_site *site)
 {
 	struct rota_task *self = ri_task_self("rota_go_background");
+	struct ri_tasks *tasks = ri_tasks_here();
 	struct rota_task *task;
 	int error;
 
 	ri_task_check_scope(self);
-	if (group->scope.state != RI_SCOPE_OPEN)
-		not_open(group, site);
+	if (!is_usable(tasks, group))
+		misused(group, site);
 	error = refusal(self, group);
 	if (!error && !group->limit)
 		error = -ESHUTDOWN;
 	if (!error)
-		error = ri_task_accept(ri_tasks_here(), group, fn, value, site,
+		error = ri_task_accept(tasks, group, fn, value, site,
 				       self->inherited);
 	if (error)
 		return error;
@@ -288,7 +307,7 @@ void rota_group_cancel(struct rota_group *group, struct rota_cancellation cause)
 {
 	struct ri_tasks *tasks = ri_tasks_caller(__func__);
 
-	ri_group_check_open(group, __func__);
+	ri_group_check(tasks, group, __func__);
 	ri_check(cause.error <= 0, "the cause is %d, and errors are negative",
 		 cause.error);
 	if (!cause.error)
@@ -363,7 +382,7 @@ int rota_group_wait(struct rota_group *group)
 	struct ri_tasks *tasks = ri_tasks_here();
 	int result;
 
-	ri_group_check_open(group, __func__);
+	ri_group_check(tasks, group, __func__);
 	ri_check(group->scope.owner == self,
 		 "group opened at %s:%d is waited for by another task, %s",
 		 group->scope.site->file, group->scope.site->line,
@@ -374,6 +393,7 @@ int rota_group_wait(struct rota_group *group)
 	ri_assert(!group->waiting && ri_list_empty(&group->waiters),
 		  "tasks wait for a slot of a group that ended");
 	result = outcome(group);
+	group->loop = NULL;
 	ri_scope_close(tasks, &group->scope);
 	return result;
 }

@@ -13,8 +13,9 @@ void ri_group_init(struct rota_group *group,
 		   const struct rota_group_options *options,
 		   struct rota_task *owner, const struct rota_site *site);
 
-/* Aborts if it was never opened, or was waited for. */
-void ri_group_check_open(const struct rota_group *group, const char *function);
+/* Aborts if it was never opened, or was waited for, or is another loop's. */
+void ri_group_check(const struct ri_tasks *tasks,
+		    const struct rota_group *group, const char *function);
 
 /* A member of an odd group, or one with an error, is about to end with this
  * result. True if it has a slot to release. May suspend. */

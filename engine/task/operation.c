@@ -151,7 +151,7 @@ static struct rota_task *listed(const struct ri_tasks *tasks,
 	struct rota_task *task = ri_container(link, struct rota_task, sharing);
 	const struct ri_second *second;
 
-	if (task >= tasks->slab && task < tasks->slab + tasks->made)
+	if (ri_tasks_have(tasks, task))
 		return task->fd == fd ? task : NULL;
 	second = ri_container(link, struct ri_second, sharing);
 	return second->fd == fd ? second->task : NULL;

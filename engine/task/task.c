@@ -52,11 +52,13 @@ void rota_task_set_name(const char *name)
 {
 	struct rota_task *self = ri_task_self("rota_task_set_name");
 
+	/* A signal handler may describe it at any time. */
+	self->fiber.flags &= (uint8_t)~RI_TASK_NAMED;
+	__atomic_signal_fence(__ATOMIC_SEQ_CST);
 	self->name = name;
+	__atomic_signal_fence(__ATOMIC_SEQ_CST);
 	if (name)
 		self->fiber.flags |= RI_TASK_NAMED;
-	else
-		self->fiber.flags &= (uint8_t)~RI_TASK_NAMED;
 }
 
 const char *rota_task_name(void)

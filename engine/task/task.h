@@ -92,6 +92,7 @@ struct ri_tasks {
 	struct ri_fifo_node *free; /* pile of records that were used */
 	unsigned made;             /* records of the slab used so far */
 	unsigned max;              /* the bound */
+	size_t slab_bytes;         /* of all records */
 	uint32_t next_id;          /* the id of the next task */
 	unsigned parked;           /* tasks in a wait, for counters */
 	unsigned blocked;          /* ... for a slot of a group */
@@ -140,6 +141,13 @@ static inline struct rota_task *ri_task_self(const char *function)
 
 /* This thread's, for what tasks and callbacks may call. Aborts elsewhere. */
 struct ri_tasks *ri_tasks_caller(const char *function);
+
+/* Is this a record of this loop? */
+static inline bool ri_tasks_have(const struct ri_tasks *tasks,
+				 const struct rota_task *task)
+{
+	return (uintptr_t)task - (uintptr_t)tasks->slab < tasks->slab_bytes;
+}
 
 /* What it is called in dumps. */
 const char *ri_task_name(const struct rota_task *task);

@@ -194,16 +194,15 @@ static int map_tables(struct ri_tasks *tasks)
 	void *start;
 	int error;
 
-	error = kernel->map(kernel, tasks->max * sizeof(struct rota_task),
-			    &start);
+	tasks->slab_bytes = tasks->max * sizeof(struct rota_task);
+	error = kernel->map(kernel, tasks->slab_bytes, &start);
 	if (error < 0)
 		return error;
 	tasks->slab = start;
 	error = kernel->map(kernel, RI_DESCRIPTOR_BUCKETS * sizeof(void *),
 			    &start);
 	if (error < 0)
-		kernel->unmap(kernel, tasks->slab,
-			      tasks->max * sizeof(struct rota_task));
+		kernel->unmap(kernel, tasks->slab, tasks->slab_bytes);
 	else
 		tasks->descriptors = start;
 	return error < 0 ? error : 0;
@@ -259,8 +258,7 @@ void ri_tasks_fini(struct ri_tasks *tasks)
 	ri_loop_fini(&tasks->loop);
 	kernel->unmap(kernel, tasks->descriptors,
 		      RI_DESCRIPTOR_BUCKETS * sizeof(void *));
-	kernel->unmap(kernel, tasks->slab,
-		      tasks->max * sizeof(struct rota_task));
+	kernel->unmap(kernel, tasks->slab, tasks->slab_bytes);
 }
 
 /* The first task: keeps its result beside the group's, which has errors only. */

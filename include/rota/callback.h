@@ -36,7 +36,8 @@ struct rota_callback {
 
 /* Begins a scope: once it is cancelled (it is over with the one around it),
  * fn(arg) is called, once, by the loop, after the task that cancelled has
- * suspended. If it is cancelled already, the same happens soon.
+ * suspended, unless this task ends the callback before. If it is cancelled
+ * already, the same happens soon.
  *
  * Cannot fail, never suspends, tasks only; no memory. The function that calls
  * it calls rota_callback_end too: one that returns without it aborts the

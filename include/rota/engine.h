@@ -28,7 +28,8 @@ struct rota_config {
 	bool no_overflow_report; /* leave SIGSEGV alone: a task's overflow then
 	                            dies without being named */
 	/* Gets each line that the engine has to say, without a newline; NULL:
-	 * stderr, with "rota: " before it. Must not suspend. */
+	 * stderr, with "rota: " before it. Must not suspend, and may run on a
+	 * task's stack. */
 	void (*log)(void *context, const char *line);
 	/* Gets the line of a broken promise, just before abort(3); NULL:
 	 * stderr. */

@@ -32,9 +32,11 @@ extern "C" {
 #pragma GCC visibility push(default)
 
 /* What a task runs: gets a pointer to its copy of the value (of a pointer: a
- * pointer to that), aligned to 16 bytes, which lives as long as the task. Returns >= 0, or -errno: a failure,
- * unless it is a code that the group's own tasks were told (-ECANCELED once it
- * is cancelled, -ETIME past its deadline, -ESHUTDOWN while it drains). */
+ * pointer to that), aligned to 16 bytes, which lives as long as the task.
+ * Returns >= 0, or -errno: a failure, unless it is a code that the group's own
+ * tasks were told (-ECANCELED once it is cancelled, -ETIME past its deadline,
+ * -ESHUTDOWN while it drains). The -ETIME of a deadline or shield of the
+ * task's own is a failure. */
 typedef int rota_task_fn(void *value);
 
 /* The largest value that a task is given, in bytes. */
@@ -76,12 +78,15 @@ struct rota_group_options {
 	void (*discard)(int result, void *value);
 };
 
+struct ri_loop;
+
 /* In the frame of who opens it, or wherever lives long enough; its fields are
  * private. */
 struct rota_group {
 	struct rota_scope scope;  /* what it is */
 	struct rota_link members; /* tasks that have not ended */
 	struct rota_link waiters; /* tasks that wait for a slot, in order */
+	struct ri_loop *loop;     /* whose it is, while it is open */
 	const char *name;         /* for dumps */
 	struct rota_failures *failures;           /* gets every failure */
 	void (*discard)(int result, void *value); /* gets late successes */
@@ -125,12 +130,11 @@ void rota_group_open_at(struct rota_group *group,
  *
  *	-ECANCELED, -ETIME  the caller or the group is cancelled
  *	-ESHUTDOWN          the group drains, or the caller does and is idle
- *	-EDEADLK            only members that wait for a slot of this group, by
- *	                    themselves or in rota_group_wait for somebody who
- *	                    does, have its slots: nobody could ever go on. Who
- *	                    closes the circle is told, or, if that is a
- *	                    rota_group_wait, one that it waits for. Background
- *	                    members hold nobody up
+ *	-EDEADLK            all who have a slot of this group wait, for slots or
+ *	                    in rota_group_wait, for each other and for the
+ *	                    caller: no slot could ever become free, unless a
+ *	                    scope ends. Who closes the circle is told, or, if
+ *	                    that is a rota_group_wait, one that it waits for
  *	-EAGAIN             the engine's bound of tasks is reached
  *	-ENOMEM             no memory for one more stack
  *

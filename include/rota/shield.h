@@ -36,7 +36,8 @@ struct rota_shield {
  * opens, see neither cancels nor deadlines of the scopes around (rota_cancelled
  * and rota_cause say nothing of them), only scopes begun inside. The grace runs
  * from when the scope around is over, or from here if that is over already; 0
- * or less is none at all, ROTA_NEVER is not bounded. An inner shield's grace
+ * or less is none (it ends with the turn of the loop in which the scope around
+ * ends), ROTA_NEVER is not bounded. An inner shield's grace
  * runs from the end of the outer one's.
  *
  * Cannot fail, never suspends, tasks only; no memory, no system call. The
