@@ -3,6 +3,8 @@
  * Who is left when the grace of a drain is over is named in the log.
  */
 #include "rota/rota.h"
+#include "stack/sanitizer.h"
+#include "support/child.h"
 #include "support/kernel.h"
 #include "support/log.h"
 #include "support/run.h"
@@ -140,6 +142,51 @@ static void nobody_is_named_after_a_cancel_within_the_grace(void **state)
 	assert_int_equal(left.log.lines, 0);
 }
 
+/* Half of its stack is in use when it has to name somebody. */
+static int drain_deep(void *value)
+{
+	char room[9000];
+
+	__asm__ volatile("" : : "r"(room) : "memory");
+	rota_group_drain(*(struct rota_group **)value, 0);
+	__asm__ volatile("" : : "r"(room) : "memory");
+	return 0;
+}
+
+static int drain_on_a_small_stack(void *arg)
+{
+	struct rota_group group, small;
+	int error;
+
+	(void)arg;
+	rota_group_open(&group, NULL);
+	rota_group_open(&small,
+			&(struct rota_group_options){ .stack_bytes = 16384 });
+	error = rota_go(&group, work, ROTA_SECOND);
+	error |= rota_go(&small, drain_deep, &group);
+	error |= rota_group_wait(&small);
+	rota_group_wait(&group);
+	return error == -ESHUTDOWN ? 0 : 1;
+}
+
+static int run_engine(void *arg)
+{
+	return rota_run(NULL, drain_on_a_small_stack, arg);
+}
+
+static void to_name_them_takes_little_stack(void **state)
+{
+	struct test_child child;
+
+	(void)state;
+	if (RI_SANITIZED)
+		skip();
+	test_child_run(&child, run_engine, NULL);
+	assert_int_equal(child.signal, 0);
+	assert_int_equal(child.status, 0);
+	assert_non_null(strstr(child.errors, "the grace is over: task"));
+}
+
 int main(void)
 {
 	static const struct CMUnitTest tests[] = {
@@ -148,6 +195,7 @@ int main(void)
 		cmocka_unit_test(members_of_groups_inside_are_named_too),
 		cmocka_unit_test(
 			nobody_is_named_after_a_cancel_within_the_grace),
+		cmocka_unit_test(to_name_them_takes_little_stack),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
