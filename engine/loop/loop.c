@@ -145,6 +145,14 @@ void ri_loop_start(struct ri_loop *loop, struct ri_fiber *from,
 		       from == &loop->ended);
 }
 
+/* Where stacks are not handed on, each end of a fiber comes by here. */
+static __attribute__((noinline)) void take_back(struct ri_loop *loop)
+{
+	check_not_forked(loop);
+	ri_stacks_give(&loop->stacks, loop->vacated_class, loop->vacated);
+	loop->vacated = NULL;
+}
+
 /* Runs ready fibers until there is none or the turn's switches are used. */
 static void run_ready(struct ri_loop *loop)
 {
@@ -154,14 +162,9 @@ static void run_ready(struct ri_loop *loop)
 	loop->turn_left = RI_TURN_SWITCHES;
 	do {
 		ri_loop_leave(loop, &loop->thread);
-		/* Where stacks are not handed on, each end comes by here. */
 		ended = loop->vacated != NULL;
-		if (ended) {
-			check_not_forked(loop);
-			ri_stacks_give(&loop->stacks, loop->vacated_class,
-				       loop->vacated);
-		}
-		loop->vacated = NULL;
+		if (__builtin_expect(ended, 0))
+			take_back(loop);
 	} while (ended && loop->turn_left > 0 && !ri_fifo_empty(&loop->ready));
 }
 

@@ -102,7 +102,7 @@ await(struct io_uring_sqe *entry, const char *verb, int fd, unsigned flags)
 		ri_chain_push(bucket_of(tasks, fd), &self->sharing);
 	tasks->loop.in_flight++;
 	ri_park(tasks, self, &wait);
-	if (fd >= 0)
+	if (self->fd >= 0)
 		ri_chain_remove(&self->sharing);
 	if (__builtin_expect(self->fiber.flags & RI_TASK_INTERRUPTED, 0))
 		return decode_interrupted(self);
