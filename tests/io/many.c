@@ -4,8 +4,8 @@
  * want of an entry or of room for completions.
  */
 #include "rota/rota.h"
-#include "support/kernel.h"
 #include "support/run.h"
+#include "support/timed.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -15,7 +15,6 @@
 #include <cmocka.h>
 
 #define MANY 10000
-#define START_NS (1000 * ROTA_SECOND)
 
 struct stage {
 	struct rota_group group;
@@ -71,17 +70,15 @@ static int expire_at_once(void *arg)
 
 static void a_ring_of_64_entries_serves_10000_deadlines_at_once(void **state)
 {
-	struct stage stage = { .deadline_ns = START_NS + ROTA_SECOND };
+	struct stage stage = { .deadline_ns = TEST_START_NS + ROTA_SECOND };
 	struct test_kernel kernel;
 
 	(void)state;
-	test_kernel_init(&kernel);
-	test_kernel_clock(&kernel, START_NS);
-	assert_int_equal(test_run_with(&small, &kernel.table, expire_at_once,
-				       &stage),
+	assert_int_equal(test_run_timed_with(&small, &kernel, expire_at_once,
+					     &stage),
 			 0);
 	assert_int_equal(stage.late, MANY);
-	assert_int_equal(kernel.clock_ns, START_NS + ROTA_SECOND);
+	assert_int_equal(kernel.clock_ns, TEST_START_NS + ROTA_SECOND);
 }
 
 static int cancel_at_once(void *arg)

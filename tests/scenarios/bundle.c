@@ -55,7 +55,7 @@ static int look_on_and_close(void *arg)
 		error |= rota_sleep(closing->look_on_ns);
 	if (close_group(&group) != -ECANCELED)
 		error = -EPROTO;
-	closed->ended_ns = story_now_ns();
+	closed->ended_ns = test_now_ns();
 	return error;
 }
 
@@ -77,7 +77,7 @@ static void a_group_may_be_closed_whatever_its_members_do(void **state)
 	for (unsigned i = 0; i < sizeof(closings) / sizeof(*closings); i++) {
 		struct closed closed = { .closing = &closings[i] };
 
-		assert_int_equal(story_run(look_on_and_close, &closed), 0);
+		assert_int_equal(test_run_timed(look_on_and_close, &closed), 0);
 		assert_string_equal(closed.trail.text, closings[i].trail);
 		assert_int_equal(closed.ended_ns, closings[i].ended_ns);
 	}
@@ -105,7 +105,7 @@ static int fill_and_wait(struct limited *limited, int64_t deadline_ns)
 				 ((struct actor){ &limited->trail, names[i],
 						  sleeps_ns[i], 0, 0 }));
 	outcome = rota_group_wait(&group);
-	limited->ended_ns = story_now_ns();
+	limited->ended_ns = test_now_ns();
 	return error ? -EPROTO : outcome;
 }
 
@@ -131,7 +131,8 @@ static void a_wait_with_a_time_ends_who_is_late_and_joins_him(void **state)
 	(void)state;
 	for (int i = 0; i < 2; i++) {
 		limited = (struct limited){ .around = i == 1 };
-		assert_int_equal(story_run(wait_limited, &limited), -ETIME);
+		assert_int_equal(test_run_timed(wait_limited, &limited),
+				 -ETIME);
 		assert_string_equal(limited.trail.text, "a b c~ d~ ");
 		assert_int_equal(limited.came, limited.around);
 		assert_int_equal(limited.ended_ns, 100);
@@ -190,7 +191,7 @@ static void who_is_hung_up_on_may_say_goodbye_in_a_shield(void **state)
 	struct line line = { .heard = "" };
 
 	(void)state;
-	assert_int_equal(story_run(hang_up, &line), 3);
+	assert_int_equal(test_run_timed(hang_up, &line), 3);
 	for (int i = 0; i < 5; i++)
 		assert_int_equal(line.codes[i], -ECANCELED);
 	assert_int_equal(line.codes[5], 0);
@@ -278,10 +279,10 @@ static void when_one_end_hangs_up_the_other_learns_of_it(void **state)
 	struct line first = { .heard = "" }, second = { .heard = "" };
 
 	(void)state;
-	assert_int_equal(story_run(writer_ends_first, &first), 0);
+	assert_int_equal(test_run_timed(writer_ends_first, &first), 0);
 	assert_int_equal(first.codes[0], 0);
 	assert_string_equal(first.heard, "wordwordword");
-	assert_int_equal(story_run(reader_ends_first, &second), 0);
+	assert_int_equal(test_run_timed(reader_ends_first, &second), 0);
 	assert_true(second.codes[0] == -EPIPE ||
 		    second.codes[0] == -ECONNRESET);
 }
@@ -336,7 +337,7 @@ static void bundles_in_bundles_end_from_the_inside(void **state)
 	struct bundles bundles = { .depth = 0 };
 
 	(void)state;
-	assert_int_equal(story_run(close_outermost, &bundles), 0);
+	assert_int_equal(test_run_timed(close_outermost, &bundles), 0);
 	assert_string_equal(bundles.trail.text,
 			    "leaf! inner middle outer owner ");
 	for (int i = 0; i < 4; i++)
@@ -364,7 +365,7 @@ static void a_bundle_in_the_middle_may_be_closed_alone(void **state)
 	struct bundles bundles = { .depth = 0 };
 
 	(void)state;
-	assert_int_equal(story_run(close_middle, &bundles), 0);
+	assert_int_equal(test_run_timed(close_middle, &bundles), 0);
 	assert_string_equal(bundles.trail.text,
 			    "leaf! inner middle outer owner ");
 	assert_int_equal(bundles.outcomes[3], -ECANCELED);
@@ -417,7 +418,8 @@ static void a_member_may_ask_to_close_but_only_the_owner_waits(void **state)
 	struct inside inside = { .trail = { "" } };
 
 	(void)state;
-	assert_int_equal(story_run(let_members_close, &inside), -EOWNERDEAD);
+	assert_int_equal(test_run_timed(let_members_close, &inside),
+			 -EOWNERDEAD);
 	assert_int_equal(strncmp(inside.trail.text, "asked asked ", 12), 0);
 	assert_non_null(strstr(inside.trail.text, "other! "));
 	assert_null(strstr(inside.trail.text, "late"));
@@ -450,7 +452,7 @@ static int close_who_waits(void *arg)
 	error = rota_go(&group, wait_for_nobody, bundles);
 	error |= rota_sleep(50);
 	bundles->outcomes[0] = close_group(&group);
-	return error ? -EPROTO : (int)story_now_ns();
+	return error ? -EPROTO : (int)test_now_ns();
 }
 
 static void a_wait_is_cut_short_with_what_it_waits_for(void **state)
@@ -458,7 +460,7 @@ static void a_wait_is_cut_short_with_what_it_waits_for(void **state)
 	struct bundles bundles = { .depth = 0 };
 
 	(void)state;
-	assert_int_equal(story_run(close_who_waits, &bundles), 50);
+	assert_int_equal(test_run_timed(close_who_waits, &bundles), 50);
 	assert_string_equal(bundles.trail.text, "a! ");
 	assert_int_equal(bundles.outcomes[0], -ECANCELED);
 	assert_int_equal(bundles.outcomes[1], -ECANCELED);
@@ -506,7 +508,7 @@ static void who_yields_goes_behind_all_others(void **state)
 	struct test_trail trail = { "" };
 
 	(void)state;
-	assert_int_equal(story_run(let_take_turns, &trail), 412);
+	assert_int_equal(test_run_timed(let_take_turns, &trail), 412);
 	assert_string_equal(trail.text, "abcacaa");
 }
 
@@ -547,7 +549,7 @@ static void one_group_may_have_larger_stacks_than_the_next(void **state)
 	struct test_trail trail = { "" };
 
 	(void)state;
-	assert_int_equal(story_run(run_two_sizes, &trail), 0);
+	assert_int_equal(test_run_timed(run_two_sizes, &trail), 0);
 	assert_int_equal(strlen(trail.text), 20 * strlen("small "));
 }
 

@@ -118,7 +118,7 @@ static void each_callback_is_called_but_for_those_ended_before(void **state)
 	struct seen seen = { .trail = { "" } };
 
 	(void)state;
-	assert_int_equal(story_run(cancel_two_of_three, &seen), 0);
+	assert_int_equal(test_run_timed(cancel_two_of_three, &seen), 0);
 	assert_string_equal(seen.trail.text, "cancelled called called ");
 	assert_false(seen.stopped[0]);
 	assert_true(seen.stopped[1]);
@@ -146,7 +146,7 @@ static void what_is_not_cancelled_calls_nobody(void **state)
 	struct seen seen = { .trail = { "" } };
 
 	(void)state;
-	assert_int_equal(story_run(cancel_nobody, &seen), 0);
+	assert_int_equal(test_run_timed(cancel_nobody, &seen), 0);
 	assert_string_equal(seen.trail.text, "");
 	assert_true(seen.stopped[0]);
 }
@@ -177,7 +177,7 @@ static void in_a_cancelled_scope_it_is_called_soon_and_only_once(void **state)
 	struct seen seen = { .trail = { "" } };
 
 	(void)state;
-	assert_int_equal(story_run(begin_too_late, &seen), -ECANCELED);
+	assert_int_equal(test_run_timed(begin_too_late, &seen), -ECANCELED);
 	assert_string_equal(seen.trail.text, "begun a ");
 	assert_false(seen.stopped[0]);
 	/* Ended before the loop came round. */
@@ -205,7 +205,8 @@ static void one_ended_between_cancel_and_call_is_never_called(void **state)
 	struct seen seen = { .trail = { "" } };
 
 	(void)state;
-	assert_int_equal(story_run(end_in_the_same_breath, &seen), -ECANCELED);
+	assert_int_equal(test_run_timed(end_in_the_same_breath, &seen),
+			 -ECANCELED);
 	assert_string_equal(seen.trail.text, "");
 	assert_true(seen.stopped[0]);
 }
@@ -235,7 +236,7 @@ static int expire_three(void *arg)
 	seen->stopped[1] = rota_callback_end(&callbacks[1]);
 	rota_deadline_end(&limit);
 	seen->stopped[0] = rota_callback_end(&callbacks[0]);
-	return (int)story_now_ns();
+	return (int)test_now_ns();
 }
 
 static void callbacks_follow_their_own_scope_and_no_other(void **state)
@@ -243,7 +244,7 @@ static void callbacks_follow_their_own_scope_and_no_other(void **state)
 	struct seen seen = { .trail = { "" } };
 
 	(void)state;
-	assert_int_equal(story_run(expire_three, &seen), 25);
+	assert_int_equal(test_run_timed(expire_three, &seen), 25);
 	assert_string_equal(seen.trail.text, "b at 10 c ");
 	assert_int_equal(seen.codes[0], 0);
 	assert_int_equal(seen.codes[1], -ETIME);
@@ -290,7 +291,7 @@ static void a_callback_may_cancel_what_is_around_it(void **state)
 	struct seen seen = { .trail = { "" } };
 
 	(void)state;
-	assert_int_equal(story_run(cancel_crosswise, &seen), 0);
+	assert_int_equal(test_run_timed(cancel_crosswise, &seen), 0);
 	assert_string_equal(seen.trail.text, "up owner! ");
 	assert_int_equal(seen.codes[0], -ECANCELED);
 	assert_int_equal(seen.codes[1], -EIO);
@@ -355,7 +356,7 @@ static void calls_that_lead_to_calls_all_come(void **state)
 
 	(void)state;
 	chain.called = chain.next = 0;
-	assert_int_equal(story_run(pull_chain, &chain), 0);
+	assert_int_equal(test_run_timed(pull_chain, &chain), 0);
 	assert_int_equal(chain.called, CALLBACKS);
 }
 

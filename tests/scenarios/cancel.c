@@ -76,7 +76,7 @@ static void every_verb_tells_it_each_time_and_release_verbs_never(void **state)
 	struct seen seen = { .trail = { "" } };
 
 	(void)state;
-	assert_int_equal(story_run(cancel_and_ask, &seen), 0);
+	assert_int_equal(test_run_timed(cancel_and_ask, &seen), 0);
 	for (int i = 0; i < 11; i++)
 		assert_int_equal(seen.codes[i], -ECANCELED);
 	assert_int_equal(seen.codes[11], 1);
@@ -105,7 +105,7 @@ a_cancel_after_the_work_is_done_is_met_by_nothing_later(void **state)
 	struct seen seen = { .came = { true } };
 
 	(void)state;
-	assert_int_equal(story_run(cancel_after_the_work, &seen), 0);
+	assert_int_equal(test_run_timed(cancel_after_the_work, &seen), 0);
 	assert_int_equal(seen.codes[0], 0);
 	assert_false(seen.came[0]);
 	assert_int_equal(seen.codes[1], -ECANCELED);
@@ -135,7 +135,7 @@ static void the_outermost_that_is_cancelled_is_where_it_ends(void **state)
 	struct seen seen = { .trail = { "" } };
 
 	(void)state;
-	assert_int_equal(story_run(cancel_two_of_three, &seen), 0);
+	assert_int_equal(test_run_timed(cancel_two_of_three, &seen), 0);
 	assert_int_equal(seen.codes[0], -ECANCELED);
 	assert_int_equal(seen.codes[1], -EDOM);
 	assert_int_equal(seen.codes[2], -ECANCELED);
@@ -166,7 +166,7 @@ static int change_shields(void *arg)
 	rota_shield_begin(&shield, 10);
 	seen->codes[7] = rota_sleep(9);
 	seen->codes[8] = rota_sleep(9);
-	seen->times_ns[0] = story_now_ns();
+	seen->times_ns[0] = test_now_ns();
 	seen->came[1] = rota_shield_end(&shield);
 	seen->codes[9] = rota_sleep(1);
 	return rota_group_wait(&seen->group);
@@ -179,7 +179,7 @@ static void a_task_goes_in_and_out_of_shields_as_it_likes(void **state)
 	struct seen seen = { .came = { true } };
 
 	(void)state;
-	assert_int_equal(story_run(change_shields, &seen), -ECANCELED);
+	assert_int_equal(test_run_timed(change_shields, &seen), -ECANCELED);
 	for (unsigned i = 0; i < sizeof(codes) / sizeof(*codes); i++)
 		assert_int_equal(seen.codes[i], codes[i]);
 	assert_false(seen.came[0]);
@@ -199,13 +199,13 @@ static int nest_shields(void *arg)
 	rota_shield_begin(&outer, 20);
 	rota_shield_begin(&inner, 30);
 	seen->codes[0] = rota_sleep_until(ROTA_NEVER);
-	seen->times_ns[0] = story_now_ns();
+	seen->times_ns[0] = test_now_ns();
 	seen->came[0] = rota_shield_end(&inner);
 	seen->codes[1] = rota_sleep_until(ROTA_NEVER);
 	seen->came[1] = rota_shield_end(&outer);
 	seen->codes[2] = rota_sleep_until(ROTA_NEVER);
 	seen->came[2] = rota_deadline_end(&limit);
-	seen->times_ns[1] = story_now_ns();
+	seen->times_ns[1] = test_now_ns();
 	return rota_cancelled();
 }
 
@@ -214,7 +214,7 @@ static void graces_add_up_from_the_outside_in(void **state)
 	struct seen seen = { .trail = { "" } };
 
 	(void)state;
-	assert_int_equal(story_run(nest_shields, &seen), 0);
+	assert_int_equal(test_run_timed(nest_shields, &seen), 0);
 	for (int i = 0; i < 3; i++) {
 		assert_int_equal(seen.codes[i], -ETIME);
 		assert_true(seen.came[i]);
@@ -228,7 +228,7 @@ static int expire_at_once(void *arg)
 {
 	struct seen *seen = arg;
 	const int64_t early_ns = seen->times_ns[0];
-	const int64_t when_ns = STORY_START_NS + seen->times_ns[1];
+	const int64_t when_ns = TEST_START_NS + seen->times_ns[1];
 	struct rota_deadline outer, inner;
 
 	rota_deadline_begin(&outer, when_ns);
@@ -255,7 +255,7 @@ static void of_two_that_come_at_once_the_outermost_decides(void **state)
 		struct seen seen = { .times_ns = { times_ns[i][0],
 						   times_ns[i][1] } };
 
-		assert_int_equal(story_run(expire_at_once, &seen), 0);
+		assert_int_equal(test_run_timed(expire_at_once, &seen), 0);
 		assert_int_equal(seen.codes[0], 0);
 		assert_int_equal(seen.codes[1], -ETIME);
 		assert_int_equal(seen.codes[2], -ETIME);
@@ -287,10 +287,8 @@ static void who_only_yields_learns_that_his_time_is_over(void **state)
 	struct seen seen = { .kernel = &kernel };
 
 	(void)state;
-	test_kernel_init(&kernel);
-	test_kernel_clock(&kernel, STORY_START_NS);
-	assert_true(story_run_with(&kernel, be_busy_past_the_time, &seen) <=
-		    RI_TURN_SWITCHES);
+	assert_true(test_run_timed_with(NULL, &kernel, be_busy_past_the_time,
+					&seen) <= RI_TURN_SWITCHES);
 	assert_int_equal(seen.codes[0], 0);
 	assert_true(seen.came[0]);
 }
@@ -327,7 +325,7 @@ static int try_mirrors(void *arg)
 		if (!try_mirror(&mirrors->trail, mirrors->take_ns[i]))
 			break;
 	mirrors->all_came = rota_deadline_end(&all);
-	mirrors->ended_ns = story_now_ns();
+	mirrors->ended_ns = test_now_ns();
 	return rota_cancelled();
 }
 
@@ -338,11 +336,11 @@ static void a_time_for_each_try_and_one_for_all_of_them(void **state)
 					     ROTA_NEVER, ROTA_NEVER } };
 
 	(void)state;
-	assert_int_equal(story_run(try_mirrors, &one), 0);
+	assert_int_equal(test_run_timed(try_mirrors, &one), 0);
 	assert_string_equal(one.trail.text, "slow found ");
 	assert_false(one.all_came);
 	assert_int_equal(one.ended_ns, 5 * ROTA_SECOND / 4);
-	assert_int_equal(story_run(try_mirrors, &none), 0);
+	assert_int_equal(test_run_timed(try_mirrors, &none), 0);
 	assert_string_equal(none.trail.text, "slow slow slow late ");
 	assert_true(none.all_came);
 	assert_int_equal(none.ended_ns, 7 * ROTA_SECOND / 2);
@@ -397,9 +395,9 @@ static void a_result_that_is_slow_to_come_is_not_lost_to_a_cancel(void **state)
 	struct seen seen = { .kernel = &kernel };
 
 	(void)state;
-	test_kernel_init(&kernel);
-	test_kernel_clock(&kernel, STORY_START_NS);
-	assert_int_equal(story_run_with(&kernel, cancel_a_slow_one, &seen), 0);
+	assert_int_equal(test_run_timed_with(NULL, &kernel, cancel_a_slow_one,
+					     &seen),
+			 0);
 	assert_string_equal(seen.trail.text, "asks expired cancelled gets ");
 	assert_int_equal(seen.codes[0], 1);
 	assert_int_equal(seen.codes[1], -ECANCELED);

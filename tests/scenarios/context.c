@@ -79,7 +79,7 @@ static void a_cancel_reaches_what_is_below_and_nothing_beside(void **state)
 	struct family family = { .trail = { "" } };
 
 	(void)state;
-	assert_int_equal(story_run(cancel_a_branch, &family), 0);
+	assert_int_equal(test_run_timed(cancel_a_branch, &family), 0);
 	assert_string_equal(family.trail.text, "cut below! below! other ");
 	assert_int_equal(family.codes[0], false);
 	assert_int_equal(family.codes[1], -ECANCELED);
@@ -165,7 +165,7 @@ static void a_scope_that_is_over_is_met_by_no_cancel_and_no_clock(void **state)
 	struct test_trail trail = { "" };
 
 	(void)state;
-	assert_int_equal(story_run(outlive_children, &trail), 0);
+	assert_int_equal(test_run_timed(outlive_children, &trail), 0);
 	assert_string_equal(trail.text, "b a! ");
 }
 
@@ -185,7 +185,7 @@ static int sleep_in_timeouts(void *arg)
 	rota_deadline_begin(&outer, rota_after_ns(seen->outer_ns));
 	rota_deadline_begin(&inner, rota_after_ns(seen->inner_ns));
 	code = rota_sleep(100);
-	seen->wakes_ns = story_now_ns();
+	seen->wakes_ns = test_now_ns();
 	seen->inner = rota_deadline_end(&inner);
 	seen->outer = rota_deadline_end(&outer);
 	return code;
@@ -212,7 +212,7 @@ static void the_earlier_time_out_counts_however_they_nest(void **state)
 		struct timeouts seen = cases[i];
 		const bool came = cases[i].outer || cases[i].inner;
 
-		assert_int_equal(story_run(sleep_in_timeouts, &seen),
+		assert_int_equal(test_run_timed(sleep_in_timeouts, &seen),
 				 came ? -ETIME : 0);
 		assert_int_equal(seen.wakes_ns, cases[i].wakes_ns);
 		assert_int_equal(seen.outer, cases[i].outer);
@@ -246,7 +246,8 @@ static void a_time_out_that_was_cancelled_first_never_comes(void **state)
 	struct rota_cancellation causes[3] = { { 0, NULL } };
 
 	(void)state;
-	assert_int_equal(story_run(cancel_before_the_time, causes), -EXDEV);
+	assert_int_equal(test_run_timed(cancel_before_the_time, causes),
+			 -EXDEV);
 	assert_int_equal(causes[0].error, -EXDEV);
 	assert_int_equal(causes[1].error, -EXDEV);
 	assert_int_equal(causes[2].error, -ECANCELED);
@@ -309,7 +310,7 @@ static void what_came_first_is_the_cause_from_there_inwards(void **state)
 	for (unsigned i = 0; i < sizeof(stories) / sizeof(*stories); i++) {
 		struct story seen = stories[i];
 
-		assert_int_equal(story_run(tell, &seen), 0);
+		assert_int_equal(test_run_timed(tell, &seen), 0);
 		assert_int_equal(seen.parent, stories[i].parent);
 		assert_int_equal(seen.child, stories[i].child);
 		assert_int_equal(seen.code, stories[i].code);
@@ -375,7 +376,7 @@ static void what_is_inherited_goes_down_and_never_up_or_sideways(void **state)
 
 	(void)state;
 	/* Cancelled before it started, hand_down spawns nobody. */
-	assert_int_equal(story_run(inherit, &seen), 0);
+	assert_int_equal(test_run_timed(inherit, &seen), 0);
 	assert_string_equal(seen.root, "first");
 	assert_string_equal(seen.child, "first");
 	assert_string_equal(seen.sibling, "first");
@@ -402,7 +403,7 @@ static void what_is_inherited_is_as_it_was_at_the_spawn(void **state)
 	struct identity seen = { .root = "something", .after_clear = "" };
 
 	(void)state;
-	assert_int_equal(story_run(inherit_freely, &seen), 0);
+	assert_int_equal(test_run_timed(inherit_freely, &seen), 0);
 	assert_null(seen.root);
 	assert_string_equal(seen.child, "first");
 	assert_string_equal(seen.grandchild, "second");
@@ -447,7 +448,7 @@ static void a_shield_keeps_out_what_is_around_and_nothing_inside(void **state)
 	struct sheltered seen = { .trail = { "" } };
 
 	(void)state;
-	assert_int_equal(story_run(shelter, &seen), -ETIME);
+	assert_int_equal(test_run_timed(shelter, &seen), -ETIME);
 	assert_int_equal(seen.codes[0], -ETIME);
 	for (int i = 1; i < 5; i++)
 		assert_int_equal(seen.codes[i], 0);
@@ -503,10 +504,9 @@ static void a_million_scopes_come_and_go_below_one_that_stays(void **state)
 	struct growth growth = { .members = test_rounds(BUSY_SCOPES) };
 
 	(void)state;
-	test_kernel_init(&growth.kernel);
-	test_kernel_clock(&growth.kernel, STORY_START_NS);
-	assert_int_equal(
-		story_run_with(&growth.kernel, parent_a_million, &growth), 0);
+	assert_int_equal(test_run_timed_with(NULL, &growth.kernel,
+					     parent_a_million, &growth),
+			 0);
 	assert_int_equal(growth.bytes[1], growth.bytes[0]);
 }
 
@@ -533,9 +533,8 @@ static void scopes_need_no_memory_and_no_system_call(void **state)
 	struct test_kernel kernel;
 
 	(void)state;
-	test_kernel_init(&kernel);
-	test_kernel_clock(&kernel, STORY_START_NS);
-	assert_int_equal(story_run_with(&kernel, begin_without_memory, &kernel),
+	assert_int_equal(test_run_timed_with(NULL, &kernel,
+					     begin_without_memory, &kernel),
 			 0);
 }
 

@@ -71,10 +71,10 @@ static void of_each_list_of_results_the_first_error_is_kept(void **state)
 	for (unsigned i = 0; i < sizeof(lists) / sizeof(*lists); i++) {
 		struct list list = lists[i];
 
-		assert_int_equal(story_run(run_list, &list), list.outcome);
+		assert_int_equal(test_run_timed(run_list, &list), list.outcome);
 		assert_int_equal(list.told, 0);
 		list.mode = ROTA_GROUP_KEEP_GOING;
-		assert_int_equal(story_run(run_list, &list), list.outcome);
+		assert_int_equal(test_run_timed(run_list, &list), list.outcome);
 		assert_int_equal(list.told, 0);
 	}
 }
@@ -105,7 +105,8 @@ static void a_group_that_is_opened_again_has_forgotten_everything(void **state)
 	int outcomes[4] = { 0 };
 
 	(void)state;
-	assert_int_equal(story_run(two_rounds, outcomes), strlen("a b b "));
+	assert_int_equal(test_run_timed(two_rounds, outcomes),
+			 strlen("a b b "));
 	assert_int_equal(outcomes[0], -EIO);
 	for (int i = 1; i < 4; i++)
 		assert_int_equal(outcomes[i], 0);
@@ -157,7 +158,7 @@ static void the_first_error_is_the_cause_that_everybody_sees(void **state)
 	struct causes causes = { .fail_with = -EXDEV };
 
 	(void)state;
-	assert_int_equal(story_run(see_causes, &causes), -EXDEV);
+	assert_int_equal(test_run_timed(see_causes, &causes), -EXDEV);
 	assert_int_equal(causes.codes[0], -ECANCELED);
 	assert_int_equal(causes.codes[1], -ECANCELED);
 	assert_int_equal(causes.member.error, -EXDEV);
@@ -170,7 +171,7 @@ static void what_only_watches_ends_also_when_all_goes_well(void **state)
 	struct causes causes = { .fail_with = 0 };
 
 	(void)state;
-	assert_int_equal(story_run(see_causes, &causes), 0);
+	assert_int_equal(test_run_timed(see_causes, &causes), 0);
 	assert_int_equal(causes.codes[0], -ECANCELED);
 	assert_int_equal(causes.codes[1], 0);
 	assert_int_equal(causes.member.error, -ECANCELED);
@@ -225,7 +226,7 @@ static void answers_lie_in_the_order_asked_and_come_as_they_come(void **state)
 	struct answers answers = { .trail = { "" } };
 
 	(void)state;
-	assert_int_equal(story_run(ask_three, &answers), 0);
+	assert_int_equal(test_run_timed(ask_three, &answers), 0);
 	assert_string_equal(answers.slots[0], "rivers");
 	assert_string_equal(answers.slots[1], "lakes");
 	assert_string_equal(answers.slots[2], "towns");
@@ -277,7 +278,7 @@ static void one_that_fails_brings_back_those_in_the_kernel(void **state)
 	int codes[2] = { 0 };
 
 	(void)state;
-	assert_int_equal(story_run(fetch_three, codes), -ENOENT);
+	assert_int_equal(test_run_timed(fetch_three, codes), -ENOENT);
 	assert_int_equal(codes[0], -ECANCELED);
 	assert_int_equal(codes[1], -ECANCELED);
 }
@@ -323,10 +324,10 @@ static void an_error_stays_in_its_group_until_it_is_handed_on(void **state)
 	struct nest handed = { .hand_on = true };
 
 	(void)state;
-	assert_int_equal(story_run(nest_two, &kept), 0);
+	assert_int_equal(test_run_timed(nest_two, &kept), 0);
 	assert_int_equal(kept.inner, -EIO);
 	assert_string_equal(kept.trail.text, "a b! c ");
-	assert_int_equal(story_run(nest_two, &handed), -EIO);
+	assert_int_equal(test_run_timed(nest_two, &handed), -EIO);
 	assert_string_equal(handed.trail.text, "a b! c! ");
 }
 
@@ -352,7 +353,8 @@ static void everybody_accepted_runs_and_is_told_at_its_first_verb(void **state)
 	struct test_trail trail = { "" };
 
 	(void)state;
-	assert_int_equal(story_run(fail_before_others_start, &trail), -EDOM);
+	assert_int_equal(test_run_timed(fail_before_others_start, &trail),
+			 -EDOM);
 	assert_string_equal(trail.text, "a! b! c! ");
 }
 

@@ -66,7 +66,7 @@ static void add_deadline(struct layers *layers, int at)
 {
 	struct rota_deadline deadline;
 
-	rota_deadline_begin(&deadline, STORY_START_NS + layers->times_ns[at]);
+	rota_deadline_begin(&deadline, TEST_START_NS + layers->times_ns[at]);
 	add_layer(layers, at + 1);
 	look(layers, at);
 	layers->came[at] = rota_deadline_end(&deadline);
@@ -206,7 +206,7 @@ static void run_layers(bool by_time)
 
 		test_random_seed(&layers.random, test_random_next(&random));
 		choose_layers(&layers, by_time);
-		assert_int_equal(story_run(stack_layers, &layers), 0);
+		assert_int_equal(test_run_timed(stack_layers, &layers), 0);
 		for (int at = 0; at < LAYERS; at++)
 			check_layer(&layers, at);
 		assert_int_equal(layers.codes[LAYERS], 0);
@@ -323,7 +323,7 @@ static void of_cancels_all_over_a_tree_each_leaf_sees_its_first(void **state)
 		test_random_seed(&tree.random, test_random_next(&random));
 		for (int i = 0; i < NODES; i++)
 			tree.nodes[i].tree = &tree;
-		assert_int_equal(story_run(cancel_in_any_order, &tree), 0);
+		assert_int_equal(test_run_timed(cancel_in_any_order, &tree), 0);
 		assert_int_equal(tree.open, NODES);
 		for (int i = 0; i < NODES; i++) {
 			const int cause = first_cancel(&tree, i);

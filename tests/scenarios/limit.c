@@ -71,7 +71,7 @@ static void who_asks_at_the_limit_gets_no_and_a_yes_once_one_ended(void **state)
 	struct door door = { .let_in = 0 };
 
 	(void)state;
-	assert_int_equal(story_run(try_at_the_limit, &door), 0);
+	assert_int_equal(test_run_timed(try_at_the_limit, &door), 0);
 	assert_int_equal(door.let_in, 2 * SLOTS);
 	assert_int_equal(door.codes[0], -EAGAIN);
 	assert_int_equal(door.codes[1], 0);
@@ -104,7 +104,7 @@ static void a_group_that_drains_takes_nobody_and_loses_nobody(void **state)
 	unsigned refused = 0;
 
 	(void)state;
-	assert_int_equal(story_run(drain_and_ask, &refused), strlen("a "));
+	assert_int_equal(test_run_timed(drain_and_ask, &refused), strlen("a "));
 	assert_int_equal(refused, 2 * 1000);
 }
 
@@ -144,7 +144,7 @@ static void of_1000_members_never_more_than_9_are_at_work(void **state)
 	struct crowd crowd = { 0 };
 
 	(void)state;
-	assert_int_equal(story_run(serve_crowd, &crowd), 0);
+	assert_int_equal(test_run_timed(serve_crowd, &crowd), 0);
 	assert_int_equal(crowd.busiest, BUSY_MAX);
 	assert_int_equal(crowd.served, 1000);
 }
@@ -194,7 +194,7 @@ static int feed_100(void *arg)
 		break;
 	}
 	outcome = rota_group_wait(&group);
-	feed->ended_ns = story_now_ns();
+	feed->ended_ns = test_now_ns();
 	return outcome;
 }
 
@@ -205,7 +205,7 @@ static void a_feeder_at_the_limit_is_freed_by_the_first_error(void **state)
 	int after;
 
 	(void)state;
-	assert_int_equal(story_run(feed_100, &feed), -EADDRNOTAVAIL);
+	assert_int_equal(test_run_timed(feed_100, &feed), -EADDRNOTAVAIL);
 	assert_int_equal(feed.refusal, -ECANCELED);
 	assert_int_equal(feed.accepted, feed.ran);
 	assert_int_equal(feed.accepted, 8);
@@ -271,7 +271,7 @@ static void a_walk_that_finds_no_slot_goes_on_by_itself(void **state)
 	struct walk walk = { .visited = 0 };
 
 	(void)state;
-	assert_int_equal(story_run(walk_tree, &walk), 0);
+	assert_int_equal(test_run_timed(walk_tree, &walk), 0);
 	assert_int_equal(walk.visited, 1 + 3 + 9 + 27 + 81 + 243 + 729);
 	assert_int_equal(walk.most, 4);
 	assert_true(walk.inlined > 0);
@@ -311,7 +311,7 @@ static void a_spawn_that_waits_for_its_own_slot_is_refused(void **state)
 	struct walk walk = { .visited = 0 };
 
 	(void)state;
-	assert_int_equal(story_run(descend_tree, &walk), 0);
+	assert_int_equal(test_run_timed(descend_tree, &walk), 0);
 	assert_int_equal(walk.visited, 21);
 	assert_int_equal(walk.inlined, 20);
 }

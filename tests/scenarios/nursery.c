@@ -93,7 +93,7 @@ static void a_failure_wakes_the_owner_and_ends_the_other_children(void **state)
 	for (unsigned i = 0; i < sizeof(houses) / sizeof(*houses); i++) {
 		struct visit visit = { .house = &houses[i] };
 
-		assert_int_equal(story_run(visit_house, &visit),
+		assert_int_equal(test_run_timed(visit_house, &visit),
 				 houses[i].outcome);
 		assert_string_equal(visit.seen.trail.text, houses[i].trail);
 		assert_int_equal(visit.seen.failures.count, houses[i].failures);
@@ -122,7 +122,7 @@ static void when_both_fail_the_owner_has_his_own_and_the_childs(void **state)
 	struct seen seen = { .trail = { "" } };
 
 	(void)state;
-	assert_int_equal(story_run(fail_with_child, &seen), 0);
+	assert_int_equal(test_run_timed(fail_with_child, &seen), 0);
 	assert_int_equal(seen.codes[0], -EDOM);
 	assert_int_equal(seen.codes[1], -EIO);
 	assert_int_equal(seen.failures.count, 1);
@@ -158,7 +158,7 @@ static void one_that_never_waits_is_told_at_its_next_verb(void **state)
 	struct seen seen = { .trail = { "" } };
 
 	(void)state;
-	assert_int_equal(story_run(crash_a_looper, &seen), -EIO);
+	assert_int_equal(test_run_timed(crash_a_looper, &seen), -EIO);
 	assert_string_equal(seen.trail.text, "a looper! ");
 }
 
@@ -207,7 +207,7 @@ static void a_cancel_reaches_every_leaf_before_any_worker_ends(void **state)
 	struct seen seen = { .trail = { "" } };
 
 	(void)state;
-	assert_int_equal(story_run(cancel_a_tree, &seen), -ECANCELED);
+	assert_int_equal(test_run_timed(cancel_a_tree, &seen), -ECANCELED);
 	assert_int_equal(count_words(seen.trail.text, "twig! "), 4);
 	assert_int_equal(count_words(seen.trail.text, "worker "), 2);
 	assert_int_equal(strlen(seen.trail.text), 4 * 6 + 2 * 7);
@@ -233,7 +233,7 @@ static int wait_for_brothers(void *arg)
 	open_seen(seen);
 	error = rota_go(&seen->group, bring_brother, seen);
 	outcome = rota_group_wait(&seen->group);
-	seen->times_ns[0] = story_now_ns();
+	seen->times_ns[0] = test_now_ns();
 	return error ? -EPROTO : outcome;
 }
 
@@ -242,7 +242,7 @@ static void while_one_is_there_others_may_come(void **state)
 	struct seen seen = { .trail = { "" } };
 
 	(void)state;
-	assert_int_equal(story_run(wait_for_brothers, &seen), 0);
+	assert_int_equal(test_run_timed(wait_for_brothers, &seen), 0);
 	assert_int_equal(count_words(seen.trail.text, "brother "), 5);
 	assert_int_equal(seen.times_ns[0], 50);
 }
@@ -271,7 +271,7 @@ static int queue_up(void *value)
 	seen->value += !code;
 	story_note(&seen->trail, "spawner", code);
 	if (code)
-		seen->times_ns[0] = story_now_ns();
+		seen->times_ns[0] = test_now_ns();
 	return code;
 }
 
@@ -294,7 +294,7 @@ static int cancel_a_queue(void *arg)
 	rota_group_cancel(&seen->group,
 			  (struct rota_cancellation){ -EPIPE, NULL });
 	seen->codes[0] = rota_group_wait(&seen->group);
-	seen->times_ns[1] = story_now_ns();
+	seen->times_ns[1] = test_now_ns();
 	seen->codes[1] = rota_group_wait(&spawners);
 	return error;
 }
@@ -304,7 +304,7 @@ static void a_cancel_at_the_limit_loses_nobody_and_starts_nobody(void **state)
 	struct seen seen = { .trail = { "" } };
 
 	(void)state;
-	assert_int_equal(story_run(cancel_a_queue, &seen), 0);
+	assert_int_equal(test_run_timed(cancel_a_queue, &seen), 0);
 	assert_int_equal(seen.codes[0], -EPIPE);
 	assert_int_equal(seen.codes[1], -ECANCELED);
 	assert_int_equal(seen.value, 2);
@@ -344,7 +344,7 @@ static void a_slot_handed_on_as_all_ends_starts_nobody(void **state)
 	struct seen seen = { .trail = { "" } };
 
 	(void)state;
-	assert_int_equal(story_run(end_and_fail_at_once, &seen), 0);
+	assert_int_equal(test_run_timed(end_and_fail_at_once, &seen), 0);
 	assert_string_equal(seen.trail.text, "ends fails spawner! ");
 	assert_int_equal(seen.codes[0], -EIO);
 	assert_int_equal(seen.codes[1], -ECANCELED);
@@ -392,12 +392,12 @@ static int start_and_wait(void *arg)
 	struct rota_deadline limit;
 
 	open_seen(seen);
-	rota_deadline_begin(&limit, STORY_START_NS + seen->times_ns[3]);
+	rota_deadline_begin(&limit, TEST_START_NS + seen->times_ns[3]);
 	seen->codes[1] = start(seen);
-	seen->times_ns[1] = story_now_ns();
+	seen->times_ns[1] = test_now_ns();
 	rota_deadline_end(&limit);
 	seen->codes[2] = rota_group_wait(&seen->group);
-	seen->times_ns[2] = story_now_ns();
+	seen->times_ns[2] = test_now_ns();
 	return 0;
 }
 
@@ -407,7 +407,7 @@ static void a_child_that_reports_ready_runs_on_after_the_start(void **state)
 	const unsigned before = test_process_descriptors();
 
 	(void)state;
-	assert_int_equal(story_run(start_and_wait, &seen), 0);
+	assert_int_equal(test_run_timed(start_and_wait, &seen), 0);
 	assert_int_equal(seen.codes[1], 42);
 	assert_int_equal(seen.times_ns[1], 10);
 	assert_int_equal(seen.codes[2], 0);
@@ -422,11 +422,11 @@ static void a_start_learns_when_the_child_ends_without_a_report(void **state)
 	const unsigned before = test_process_descriptors();
 
 	(void)state;
-	assert_int_equal(story_run(start_and_wait, &fails), 0);
+	assert_int_equal(test_run_timed(start_and_wait, &fails), 0);
 	/* Either is right: the end of the pipe, or the group's cancel. */
 	assert_true(fails.codes[1] == -ENODATA || fails.codes[1] == -ECANCELED);
 	assert_int_equal(fails.codes[2], -EIO);
-	assert_int_equal(story_run(start_and_wait, &ends), 0);
+	assert_int_equal(test_run_timed(start_and_wait, &ends), 0);
 	assert_int_equal(ends.codes[1], -ENODATA);
 	assert_int_equal(ends.codes[2], 0);
 	assert_int_equal(test_process_descriptors(), before);
@@ -439,12 +439,12 @@ static void a_start_may_be_given_up_while_the_child_goes_on(void **state)
 	const unsigned before = test_process_descriptors();
 
 	(void)state;
-	assert_int_equal(story_run(start_and_wait, &seen), 0);
+	assert_int_equal(test_run_timed(start_and_wait, &seen), 0);
 	assert_int_equal(seen.codes[1], -ETIME);
 	assert_int_equal(seen.times_ns[1], 5);
 	/* Its report goes nowhere. */
 	assert_string_equal(seen.trail.text, "server ");
-	assert_int_equal(story_run(start_and_wait, &late), 0);
+	assert_int_equal(test_run_timed(start_and_wait, &late), 0);
 	assert_int_equal(late.codes[1], -ETIME);
 	assert_string_equal(late.trail.text, "");
 	assert_int_equal(test_process_descriptors(), before);
@@ -478,7 +478,7 @@ static void who_is_needed_is_stopped_after_those_who_need_him(void **state)
 	struct seen seen = { .trail = { "" } };
 
 	(void)state;
-	assert_int_equal(story_run(shut_down_in_order, &seen), 0);
+	assert_int_equal(test_run_timed(shut_down_in_order, &seen), 0);
 	assert_string_equal(seen.trail.text, "client! then service! ");
 	assert_int_equal(seen.codes[0], -ECANCELED);
 	assert_int_equal(seen.codes[1], 0);
@@ -536,7 +536,7 @@ static void an_end_that_is_an_error_ends_a_round_and_not_the_task(void **state)
 	struct pairs pairs = { .ends = { 4, 2 } };
 
 	(void)state;
-	assert_int_equal(story_run(read_pairs, &pairs), 2);
+	assert_int_equal(test_run_timed(read_pairs, &pairs), 2);
 }
 
 int main(void)

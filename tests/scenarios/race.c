@@ -58,7 +58,7 @@ static int run_race(void *arg)
 		error |= rota_go(&seen->group, act, racer);
 	}
 	outcome = rota_group_wait(&seen->group);
-	seen->ended_ns = story_now_ns();
+	seen->ended_ns = test_now_ns();
 	return error ? -EPROTO : outcome;
 }
 
@@ -126,7 +126,8 @@ static void the_first_that_succeeds_wins_and_failures_are_kept(void **state)
 	for (unsigned i = 0; i < sizeof(races) / sizeof(*races); i++) {
 		struct seen seen = { .race = &races[i] };
 
-		assert_int_equal(story_run(run_race, &seen), races[i].outcome);
+		assert_int_equal(test_run_timed(run_race, &seen),
+				 races[i].outcome);
 		assert_string_equal(seen.trail.text, races[i].trail);
 		assert_int_equal(seen.failures.count, races[i].failed);
 	}
@@ -176,9 +177,9 @@ static void of_three_that_open_at_once_one_stays_and_none_leaks(void **state)
 
 	(void)state;
 	/* Their opens are in one batch. */
-	assert_int_equal(story_run(open_three, &ready), 0);
+	assert_int_equal(test_run_timed(open_three, &ready), 0);
 	assert_string_equal(ready.trail.text, "a b c closed closed ");
-	assert_int_equal(story_run(open_three, &apart), 0);
+	assert_int_equal(test_run_timed(open_three, &apart), 0);
 	assert_string_equal(apart.trail.text, "a b! c! ");
 	assert_int_equal(test_process_descriptors(), before);
 }
@@ -259,13 +260,13 @@ static void a_race_may_be_called_off_but_what_was_won_stays(void **state)
 	struct seen called_off = { .race = &race }, won = { .race = NULL };
 
 	(void)state;
-	assert_int_equal(story_run(cancel_race, &called_off), -EPERM);
+	assert_int_equal(test_run_timed(cancel_race, &called_off), -EPERM);
 	assert_string_equal(called_off.trail.text, "a! b! ");
 	assert_int_equal(called_off.codes[0], -EPERM);
 	assert_int_equal(called_off.codes[1], -ECANCELED);
 	assert_int_equal(called_off.ended_ns, 5);
 	/* Differs by design: a result that is there is handed over. */
-	assert_int_equal(story_run(cancel_won_race, &won), -EPERM);
+	assert_int_equal(test_run_timed(cancel_won_race, &won), -EPERM);
 	assert_string_equal(won.trail.text, "a b! ");
 	assert_int_equal(won.codes[0], 7);
 }
@@ -303,7 +304,7 @@ static int serve_and_work(void *arg)
 	error |= rota_sleep(34);
 	test_trail_add(&seen->trail, "owner ");
 	error |= rota_group_wait(&seen->group);
-	seen->ended_ns = story_now_ns();
+	seen->ended_ns = test_now_ns();
 	return error;
 }
 
@@ -313,7 +314,7 @@ services_run_as_long_as_there_is_work_or_the_owner_is_busy(void **state)
 	struct seen seen = { .trail = { "" } };
 
 	(void)state;
-	assert_int_equal(story_run(serve_and_work, &seen), 0);
+	assert_int_equal(test_run_timed(serve_and_work, &seen), 0);
 	assert_string_equal(seen.trail.text,
 			    "s short s a s b s owner stopped ");
 	assert_int_equal(seen.ended_ns, 34);
@@ -346,7 +347,7 @@ static void a_service_wins_no_race_and_ends_none(void **state)
 	struct seen seen = { .trail = { "" } };
 
 	(void)state;
-	assert_int_equal(story_run(race_beside_services, &seen), 7);
+	assert_int_equal(test_run_timed(race_beside_services, &seen), 7);
 	assert_string_equal(seen.trail.text, "s t a ");
 	assert_int_equal(seen.failures.count, 1);
 }
@@ -371,7 +372,7 @@ static void a_service_that_fails_fails_its_group(void **state)
 	struct seen seen = { .trail = { "" } };
 
 	(void)state;
-	assert_int_equal(story_run(let_service_fail, &seen), -EIO);
+	assert_int_equal(test_run_timed(let_service_fail, &seen), -EIO);
 	assert_string_equal(seen.trail.text, "s a! ");
 }
 
@@ -398,7 +399,7 @@ static int let_service_flush(void *arg)
 	error |= rota_go(&seen->group, act,
 			 ((struct actor){ &seen->trail, "a", 9, 0, 0 }));
 	outcome = rota_group_wait(&seen->group);
-	seen->ended_ns = story_now_ns();
+	seen->ended_ns = test_now_ns();
 	return error ? -EPROTO : outcome;
 }
 
@@ -408,7 +409,7 @@ a_service_is_joined_and_what_its_last_act_fails_with_counts(void **state)
 	struct seen seen = { .trail = { "" } };
 
 	(void)state;
-	assert_int_equal(story_run(let_service_flush, &seen), -ENOSPC);
+	assert_int_equal(test_run_timed(let_service_flush, &seen), -ENOSPC);
 	assert_string_equal(seen.trail.text, "a flushed ");
 	assert_int_equal(seen.ended_ns, 39);
 }
@@ -471,7 +472,7 @@ static void work_on_a_list_goes_on_as_slots_become_free(void **state)
 	struct list list = { .takes_ns = { 40, 10, 20, 30 } };
 
 	(void)state;
-	assert_int_equal(story_run(work_on_list, &list), 0);
+	assert_int_equal(test_run_timed(work_on_list, &list), 0);
 	assert_string_equal(list.trail.text, "+0 +1 -1 +2 -2 +3 -0 -3 ");
 	for (int i = 0; i < ITEMS; i++)
 		assert_int_equal(list.results[i], i * i);
@@ -482,7 +483,7 @@ static void an_error_ends_the_list_and_nothing_more_is_begun(void **state)
 	struct list list = { .takes_ns = { 40, 13, 20, 30 } };
 
 	(void)state;
-	assert_int_equal(story_run(work_on_list, &list), -EIO);
+	assert_int_equal(test_run_timed(work_on_list, &list), -EIO);
 	assert_string_equal(list.trail.text, "+0 +1 !1 !0 ");
 	assert_int_equal(list.refusal, -ECANCELED);
 }

@@ -130,7 +130,7 @@ static void of_two_the_one_that_fails_stops_the_other(void **state)
 	for (int i = 0; i < 4; i++) {
 		struct seen seen = { .trail = { "" } };
 
-		assert_int_equal(story_run(cases[i].fn, &seen),
+		assert_int_equal(test_run_timed(cases[i].fn, &seen),
 				 cases[i].outcome);
 		assert_string_equal(seen.trail.text, cases[i].trail);
 		assert_failures(&seen, i > 0, &cases[i].outcome);
@@ -169,7 +169,7 @@ static void of_two_that_fail_the_first_counts_and_both_are_kept(void **state)
 	struct seen seen = { .trail = { "" } };
 
 	(void)state;
-	assert_int_equal(story_run(both_fail, &seen), -EIO);
+	assert_int_equal(test_run_timed(both_fail, &seen), -EIO);
 	assert_string_equal(seen.trail.text, "a b! ");
 	assert_failures(&seen, 2, (const int[]){ -EIO, -EDOM });
 }
@@ -202,7 +202,7 @@ static void errors_of_those_who_are_told_to_end_are_all_kept(void **state)
 	struct seen seen = { .trail = { "" } };
 
 	(void)state;
-	assert_int_equal(story_run(fail_and_let_fail, &seen), -EBADMSG);
+	assert_int_equal(test_run_timed(fail_and_let_fail, &seen), -EBADMSG);
 	assert_string_equal(seen.trail.text, "clean-up a! b! c! ");
 	assert_failures(&seen, 2, (const int[]){ -EBADMSG, -ENOSPC });
 	assert_int_equal(seen.codes[0], -ECANCELED);
@@ -242,7 +242,7 @@ an_error_of_cleaning_up_comes_through_from_groups_inside(void **state)
 	struct seen seen = { .trail = { "" } };
 
 	(void)state;
-	assert_int_equal(story_run(fail_beside_a_group, &seen), -EIO);
+	assert_int_equal(test_run_timed(fail_beside_a_group, &seen), -EIO);
 	assert_string_equal(seen.trail.text, "a inner! ");
 	assert_int_equal(seen.codes[0], -EBADF);
 	assert_failures(&seen, 2, (const int[]){ -EIO, -EBADF });
@@ -282,7 +282,7 @@ static void what_is_held_is_released_last_first_though_all_is_off(void **state)
 	const unsigned before = test_process_descriptors();
 
 	(void)state;
-	assert_int_equal(story_run(fail_and_release, &seen), -EIO);
+	assert_int_equal(test_run_timed(fail_and_release, &seen), -EIO);
 	assert_string_equal(seen.trail.text, "a second first ");
 	assert_failures(&seen, 2, (const int[]){ -EIO, -EBADF });
 	assert_int_equal(test_process_descriptors(), before);
@@ -356,7 +356,7 @@ static void a_byte_is_either_read_or_still_there_when_all_goes_off(void **state)
 		struct seen seen = { .trail = { "" } };
 		bool won;
 
-		assert_int_equal(story_run(fns[i], &seen), 0);
+		assert_int_equal(test_run_timed(fns[i], &seen), 0);
 		won = seen.codes[0] == 1;
 		assert_int_equal(seen.codes[0], won ? 1 : -ECANCELED);
 		assert_int_equal(seen.codes[1], -ECANCELED);
@@ -434,15 +434,15 @@ static void a_group_inside_fails_alone_until_somebody_minds(void **state)
 	struct seen cancelled = { .trail = { "" } };
 
 	(void)state;
-	assert_int_equal(story_run(let_one_fail, &alone), 0);
+	assert_int_equal(test_run_timed(let_one_fail, &alone), 0);
 	assert_string_equal(alone.trail.text, "a b owner ");
 	assert_failures(&alone, 0, NULL);
-	assert_int_equal(story_run(hand_one_on, &handed), -EIO);
+	assert_int_equal(test_run_timed(hand_one_on, &handed), -EIO);
 	assert_non_null(strstr(handed.trail.text, "owner! "));
 	assert_non_null(strstr(handed.trail.text, "b! "));
 	assert_int_equal(handed.codes[1], -EIO);
 	assert_int_equal(handed.codes[0], -EIO);
-	assert_int_equal(story_run(cancel_one, &cancelled), 0);
+	assert_int_equal(test_run_timed(cancel_one, &cancelled), 0);
 	assert_string_equal(cancelled.trail.text, "a! b owner ");
 }
 
@@ -480,7 +480,7 @@ static void a_task_is_in_the_scope_of_its_group_not_of_its_spawner(void **state)
 	struct seen seen = { .trail = { "" } };
 
 	(void)state;
-	assert_int_equal(story_run(spawn_outwards, &seen), -ECANCELED);
+	assert_int_equal(test_run_timed(spawn_outwards, &seen), -ECANCELED);
 	assert_string_equal(seen.trail.text, "child! protected ");
 	assert_int_equal(seen.codes[0], 0);
 	assert_int_equal(seen.codes[1], 0);

@@ -4,18 +4,15 @@
  * clock of the test's; times are counted from its start.
  */
 #include "rota/rota.h"
-#include "support/kernel.h"
 #include "support/run.h"
+#include "support/timed.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
 
 #include <cmocka.h>
 
-#define START_NS (1000 * ROTA_SECOND)
-
 struct seen {
-	struct test_kernel kernel;
 	struct rota_group group;
 	struct rota_group_options options;
 	int64_t work_ns; /* how long the others work; 0: there are none */
@@ -31,26 +28,12 @@ struct seen {
 	int64_t joined_ns;
 };
 
-/* Runs fn under the clock. */
-static void run_timed(int (*fn)(void *), struct seen *seen)
-{
-	test_kernel_init(&seen->kernel);
-	test_kernel_clock(&seen->kernel, START_NS);
-	assert_int_equal(test_run_with(NULL, &seen->kernel.table, fn, seen), 0);
-	assert_int_equal(test_kernel_left(&seen->kernel), 0);
-}
-
-static int64_t now_ns(void)
-{
-	return rota_now_ns() - START_NS;
-}
-
 static int attend(void *value)
 {
 	struct seen *seen = *(struct seen **)value;
 
 	seen->code = rota_sleep(seen->rest_ns);
-	seen->ended_ns = now_ns();
+	seen->ended_ns = test_now_ns();
 	seen->cause = rota_cause();
 	return seen->result ? seen->result : seen->code;
 }
@@ -65,7 +48,7 @@ static int work(void *value)
 static int join(struct seen *seen)
 {
 	seen->outcome = rota_group_wait(&seen->group);
-	seen->joined_ns = now_ns();
+	seen->joined_ns = test_now_ns();
 	return 0;
 }
 
@@ -88,7 +71,7 @@ static void it_is_ended_when_all_others_have_and_the_owner_waits(void **state)
 	struct seen seen = { .work_ns = 5, .rest_ns = ROTA_SECOND };
 
 	(void)state;
-	run_timed(attend_work, &seen);
+	assert_int_equal(test_run_timed(attend_work, &seen), 0);
 	assert_int_equal(seen.code, -ECANCELED);
 	assert_int_equal(seen.cause.error, -ECANCELED);
 	assert_non_null(seen.cause.reason);
@@ -105,7 +88,7 @@ static void it_is_not_ended_before_the_owner_waits(void **state)
 			     .wait_ns = 10 };
 
 	(void)state;
-	run_timed(attend_work, &seen);
+	assert_int_equal(test_run_timed(attend_work, &seen), 0);
 	assert_int_equal(seen.code, -ECANCELED);
 	assert_int_equal(seen.ended_ns, 10);
 	assert_int_equal(seen.outcome, 0);
@@ -116,7 +99,7 @@ static void alone_it_is_ended_as_soon_as_the_owner_waits(void **state)
 	struct seen seen = { .rest_ns = ROTA_SECOND };
 
 	(void)state;
-	run_timed(attend_work, &seen);
+	assert_int_equal(test_run_timed(attend_work, &seen), 0);
 	assert_int_equal(seen.code, -ECANCELED);
 	assert_int_equal(seen.ended_ns, 0);
 	assert_int_equal(seen.outcome, 0);
@@ -127,7 +110,7 @@ static void one_that_ended_earlier_is_not_waited_for(void **state)
 	struct seen seen = { .work_ns = 5, .rest_ns = 2, .result = 3 };
 
 	(void)state;
-	run_timed(attend_work, &seen);
+	assert_int_equal(test_run_timed(attend_work, &seen), 0);
 	assert_int_equal(seen.code, 0);
 	assert_int_equal(seen.ended_ns, 2);
 	assert_int_equal(seen.work_code, 0);
@@ -140,7 +123,7 @@ static void its_failure_cancels_the_group(void **state)
 	struct seen seen = { .work_ns = 9, .rest_ns = 2, .result = -EIO };
 
 	(void)state;
-	run_timed(attend_work, &seen);
+	assert_int_equal(test_run_timed(attend_work, &seen), 0);
 	assert_int_equal(seen.work_code, -ECANCELED);
 	assert_int_equal(seen.outcome, -EIO);
 	assert_int_equal(seen.joined_ns, 2);
@@ -154,7 +137,7 @@ static void its_failure_is_kept_in_a_group_that_keeps_going(void **state)
 			     .result = -EIO };
 
 	(void)state;
-	run_timed(attend_work, &seen);
+	assert_int_equal(test_run_timed(attend_work, &seen), 0);
 	assert_int_equal(seen.work_code, 0);
 	assert_int_equal(seen.outcome, -EIO);
 	assert_int_equal(seen.joined_ns, 9);
@@ -167,19 +150,19 @@ static void its_failure_while_it_is_ended_counts_too(void **state)
 			     .result = -EIO };
 
 	(void)state;
-	run_timed(attend_work, &seen);
+	assert_int_equal(test_run_timed(attend_work, &seen), 0);
 	assert_int_equal(seen.code, -ECANCELED);
 	assert_int_equal(seen.outcome, -EIO);
 }
 
 static void past_the_groups_deadline_it_ends_with_the_others(void **state)
 {
-	struct seen seen = { .options = { .deadline_ns = START_NS + 4 },
+	struct seen seen = { .options = { .deadline_ns = TEST_START_NS + 4 },
 			     .work_ns = 5,
 			     .rest_ns = ROTA_SECOND };
 
 	(void)state;
-	run_timed(attend_work, &seen);
+	assert_int_equal(test_run_timed(attend_work, &seen), 0);
 	assert_int_equal(seen.code, -ETIME);
 	assert_int_equal(seen.ended_ns, 4);
 	assert_int_equal(seen.work_code, -ETIME);
@@ -213,7 +196,7 @@ static void it_is_joined_also_when_it_takes_its_time(void **state)
 	struct seen seen = { .work_ns = 5, .rest_ns = ROTA_SECOND };
 
 	(void)state;
-	run_timed(wait_for_shielded, &seen);
+	assert_int_equal(test_run_timed(wait_for_shielded, &seen), 0);
 	assert_int_equal(seen.code, -ETIME);
 	assert_int_equal(seen.ended_ns, 12);
 	assert_int_equal(seen.outcome, 0);
@@ -243,7 +226,7 @@ static void a_cancel_around_ends_it_and_is_the_outcome(void **state)
 	struct seen seen = { .work_ns = 5, .rest_ns = ROTA_SECOND };
 
 	(void)state;
-	run_timed(cancel_around, &seen);
+	assert_int_equal(test_run_timed(cancel_around, &seen), 0);
 	assert_int_equal(seen.code, -ECANCELED);
 	assert_int_equal(seen.ended_ns, 2);
 	assert_int_equal(seen.codes[0], -ECANCELED);
@@ -267,7 +250,7 @@ static int fill_slots(void *arg)
 	error |= rota_sleep(3);
 	seen->codes[3] = rota_try_go(&seen->group, work, seen);
 	error |= rota_go(&seen->group, work, seen);
-	seen->ended_ns = now_ns();
+	seen->ended_ns = test_now_ns();
 	return error | join(seen);
 }
 
@@ -276,7 +259,7 @@ static void it_takes_no_slot_and_frees_none(void **state)
 	struct seen seen = { .work_ns = 5, .rest_ns = 2 };
 
 	(void)state;
-	run_timed(fill_slots, &seen);
+	assert_int_equal(test_run_timed(fill_slots, &seen), 0);
 	assert_int_equal(seen.codes[0], 0);
 	assert_int_equal(seen.codes[1], -EAGAIN);
 	assert_int_equal(seen.codes[2], 0);
@@ -295,7 +278,7 @@ static int recruit(void *value)
 	seen->codes[0] = rota_go(&seen->group, work, seen);
 	if (!code)
 		code = rota_sleep(ROTA_SECOND);
-	seen->ended_ns = now_ns();
+	seen->ended_ns = test_now_ns();
 	seen->codes[1] = rota_go(&seen->group, work, seen);
 	return code;
 }
@@ -316,7 +299,7 @@ static void whom_it_spawns_meanwhile_is_waited_for(void **state)
 	struct seen seen = { .work_ns = 5, .rest_ns = 3 };
 
 	(void)state;
-	run_timed(recruit_meanwhile, &seen);
+	assert_int_equal(test_run_timed(recruit_meanwhile, &seen), 0);
 	assert_int_equal(seen.codes[0], 0);
 	assert_int_equal(seen.ended_ns, 8);
 	assert_int_equal(seen.codes[1], -ECANCELED);
@@ -330,7 +313,7 @@ static void once_the_others_have_ended_it_spawns_nobody(void **state)
 	struct seen seen = { .work_ns = 5, .rest_ns = 5 };
 
 	(void)state;
-	run_timed(recruit_meanwhile, &seen);
+	assert_int_equal(test_run_timed(recruit_meanwhile, &seen), 0);
 	assert_int_equal(seen.codes[0], -ECANCELED);
 	assert_int_equal(seen.ended_ns, 5);
 	assert_int_equal(seen.outcome, 0);

@@ -4,8 +4,7 @@
  * Under a clock of the test's; times are counted from its start.
  */
 #include "rota/rota.h"
-#include "support/kernel.h"
-#include "support/run.h"
+#include "support/timed.h"
 #include "support/trail.h"
 #include "task/task.h"
 
@@ -15,13 +14,11 @@
 
 #include <cmocka.h>
 
-#define START_NS (1000 * ROTA_SECOND)
 #define CALLBACKS 1000
 
 static const struct rota_cancellation enough = { -EPIPE, "enough" };
 
 struct seen {
-	struct test_kernel kernel;
 	struct rota_group group, others;
 	struct test_trail trail;
 	unsigned calls;    /* of the callback */
@@ -31,20 +28,6 @@ struct seen {
 	int codes[4];
 	int pair[2];
 };
-
-/* Runs fn under the clock. */
-static void run_timed(int (*fn)(void *), struct seen *seen)
-{
-	test_kernel_init(&seen->kernel);
-	test_kernel_clock(&seen->kernel, START_NS);
-	assert_int_equal(test_run_with(NULL, &seen->kernel.table, fn, seen), 0);
-	assert_int_equal(test_kernel_left(&seen->kernel), 0);
-}
-
-static int64_t now_ns(void)
-{
-	return rota_now_ns() - START_NS;
-}
 
 /* A release verb that is done at once: it suspends for a turn, also in a
  * cancelled task. */
@@ -58,7 +41,7 @@ static void count_call(void *arg)
 	struct seen *seen = arg;
 
 	seen->calls++;
-	seen->called_ns = now_ns();
+	seen->called_ns = test_now_ns();
 }
 
 static int cancel_and_look(void *arg)
@@ -86,7 +69,7 @@ static void it_is_called_once_after_the_canceller_has_suspended(void **state)
 	struct seen seen = { .prevented = { true } };
 
 	(void)state;
-	run_timed(cancel_and_look, &seen);
+	assert_int_equal(test_run_timed(cancel_and_look, &seen), 0);
 	assert_int_equal(seen.counts[0], 0);
 	assert_int_equal(seen.counts[1], 0);
 	assert_int_equal(seen.counts[2], 1);
@@ -114,7 +97,7 @@ static void begun_in_a_cancelled_scope_it_is_called_soon(void **state)
 	struct seen seen = { .prevented = { true } };
 
 	(void)state;
-	run_timed(begin_cancelled, &seen);
+	assert_int_equal(test_run_timed(begin_cancelled, &seen), 0);
 	assert_int_equal(seen.counts[0], 0);
 	assert_int_equal(seen.counts[1], 1);
 	assert_false(seen.prevented[0]);
@@ -140,7 +123,7 @@ static void ended_before_it_is_called_it_never_is(void **state)
 	struct seen seen = { .prevented = { false } };
 
 	(void)state;
-	run_timed(end_before, &seen);
+	assert_int_equal(test_run_timed(end_before, &seen), 0);
 	assert_true(seen.prevented[0]);
 	assert_true(seen.prevented[1]);
 	assert_int_equal(seen.calls, 0);
@@ -168,7 +151,7 @@ static void one_that_was_called_can_be_begun_again(void **state)
 	struct seen seen = { .prevented = { true, false } };
 
 	(void)state;
-	run_timed(begin_twice, &seen);
+	assert_int_equal(test_run_timed(begin_twice, &seen), 0);
 	assert_false(seen.prevented[0]);
 	assert_true(seen.prevented[1]);
 	assert_int_equal(seen.calls, 1);
@@ -221,7 +204,7 @@ static void it_ends_what_the_engine_cannot_cancel(void **state)
 	struct seen seen = { .prevented = { true } };
 
 	(void)state;
-	run_timed(cancel_who_waits, &seen);
+	assert_int_equal(test_run_timed(cancel_who_waits, &seen), 0);
 	assert_int_equal(seen.calls, 1);
 	assert_int_equal(seen.codes[0], 1);
 	assert_int_equal(seen.codes[1], 1);
@@ -248,7 +231,7 @@ static void a_deadline_that_comes_calls_it(void **state)
 	struct seen seen = { .prevented = { true } };
 
 	(void)state;
-	run_timed(expire, &seen);
+	assert_int_equal(test_run_timed(expire, &seen), 0);
 	assert_int_equal(seen.codes[0], -ETIME);
 	assert_int_equal(seen.calls, 1);
 	assert_int_equal(seen.called_ns, 10);
@@ -279,7 +262,7 @@ static void in_a_shield_it_is_called_when_the_grace_is_over(void **state)
 	struct seen seen = { .prevented = { true } };
 
 	(void)state;
-	run_timed(shielded, &seen);
+	assert_int_equal(test_run_timed(shielded, &seen), 0);
 	assert_int_equal(seen.codes[0], 0);
 	assert_int_equal(seen.counts[0], 0);
 	assert_int_equal(seen.codes[1], -ETIME);
@@ -320,7 +303,7 @@ static void in_an_idle_section_a_drain_calls_it(void **state)
 	struct seen seen = { .prevented = { true } };
 
 	(void)state;
-	run_timed(drain_who_rests, &seen);
+	assert_int_equal(test_run_timed(drain_who_rests, &seen), 0);
 	assert_int_equal(seen.codes[0], -ESHUTDOWN);
 	assert_int_equal(seen.calls, 1);
 	assert_int_equal(seen.called_ns, 5);
@@ -360,7 +343,7 @@ static void it_may_cancel_the_group_around_it(void **state)
 	struct seen seen = { .codes = { 0 } };
 
 	(void)state;
-	run_timed(cancel_own_group, &seen);
+	assert_int_equal(test_run_timed(cancel_own_group, &seen), 0);
 	assert_int_equal(seen.codes[0], -ETIME);
 	assert_int_equal(seen.codes[1], -ECANCELED);
 	assert_int_equal(seen.codes[2], -EPIPE);
@@ -428,7 +411,7 @@ static void one_that_cancels_calls_others_after_it_has_returned(void **state)
 	struct seen seen = { .codes = { 0 } };
 
 	(void)state;
-	run_timed(chain, &seen);
+	assert_int_equal(test_run_timed(chain, &seen), 0);
 	assert_string_equal(seen.trail.text, "aab");
 	assert_int_equal(seen.codes[0], -ECANCELED);
 	assert_int_equal(seen.codes[1], -EPIPE);
@@ -469,7 +452,7 @@ static int drain_by_callback(void *arg)
 	rota_callback_end(&callback);
 	rota_deadline_end(&deadline);
 	seen->codes[3] = rota_group_wait(&seen->others);
-	seen->called_ns = now_ns();
+	seen->called_ns = test_now_ns();
 	return error;
 }
 
@@ -478,7 +461,7 @@ static void it_may_drain_a_group(void **state)
 	struct seen seen = { .codes = { 0 } };
 
 	(void)state;
-	run_timed(drain_by_callback, &seen);
+	assert_int_equal(test_run_timed(drain_by_callback, &seen), 0);
 	assert_int_equal(seen.codes[0], -ESHUTDOWN);
 	assert_int_equal(seen.codes[1], -ECANCELED);
 	assert_int_equal(seen.codes[3], -ESHUTDOWN);
@@ -544,7 +527,7 @@ static void a_thousand_are_called_in_slices_the_outer_ones_first(void **state)
 	struct seen seen = { .codes = { 0 } };
 
 	(void)state;
-	run_timed(call_1000, &seen);
+	assert_int_equal(test_run_timed(call_1000, &seen), 0);
 	assert_int_equal(seen.codes[0], -EPIPE);
 	assert_int_equal(seen.calls, CALLBACKS);
 	assert_int_equal(seen.counts[0], CALLBACKS);

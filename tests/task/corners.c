@@ -3,8 +3,8 @@
  * Corners of drains: what they end in while something else is under way.
  */
 #include "rota/rota.h"
-#include "support/kernel.h"
 #include "support/run.h"
+#include "support/timed.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -69,10 +69,8 @@ static void a_drain_without_grace_ends_at_once_whatever_is_armed(void **state)
 	struct late late = { .code = 0 };
 
 	(void)state;
-	test_kernel_init(&late.kernel);
-	test_kernel_clock(&late.kernel, ROTA_SECOND);
-	assert_int_equal(test_run_with(NULL, &late.kernel.table,
-				       drain_behind_the_clock, &late),
+	assert_int_equal(test_run_timed_with(NULL, &late.kernel,
+					     drain_behind_the_clock, &late),
 			 0);
 	assert_int_equal(late.code, -ECANCELED);
 }

@@ -3,8 +3,7 @@
  * Deadlines inside a task, under a clock of the test's.
  */
 #include "rota/rota.h"
-#include "support/kernel.h"
-#include "support/run.h"
+#include "support/timed.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -13,29 +12,13 @@
 
 #include <cmocka.h>
 
-#define START_NS (1000 * ROTA_SECOND)
-
 struct seen {
-	struct test_kernel *kernel;
+	struct test_kernel kernel;
 	struct rota_group group;
 	int codes[8];
 	bool ended[4];
 	int64_t times_ns[4];
 };
-
-/* Runs fn under the clock. */
-static int run_timed(int (*fn)(void *), struct seen *seen)
-{
-	struct test_kernel kernel;
-	int result;
-
-	seen->kernel = &kernel;
-	test_kernel_init(&kernel);
-	test_kernel_clock(&kernel, START_NS);
-	result = test_run_with(NULL, &kernel.table, fn, seen);
-	assert_int_equal(test_kernel_left(&kernel), 0);
-	return result;
-}
 
 static int recv_late(void *arg)
 {
@@ -61,18 +44,18 @@ static void an_operation_in_the_kernel_ends_with_etime(void **state)
 	struct seen seen = { .codes = { 0 } };
 
 	(void)state;
-	assert_int_equal(run_timed(recv_late, &seen), 0);
+	assert_int_equal(test_run_timed(recv_late, &seen), 0);
 	for (int i = 0; i < 3; i++)
 		assert_int_equal(seen.codes[i], -ETIME);
 	assert_int_equal(seen.codes[3], 0);
 	assert_true(seen.ended[0]);
-	assert_int_equal(seen.times_ns[0], START_NS + 5 * ROTA_SECOND);
+	assert_int_equal(seen.times_ns[0], TEST_START_NS + 5 * ROTA_SECOND);
 }
 
 static int begin_past(void *arg)
 {
-	static const int64_t points_ns[] = { 0, -1, INT64_MIN, START_NS - 1,
-					     START_NS };
+	static const int64_t points_ns[] = { 0, -1, INT64_MIN,
+					     TEST_START_NS - 1, TEST_START_NS };
 	struct seen *seen = arg;
 	struct rota_deadline deadline;
 
@@ -90,7 +73,7 @@ static void a_point_in_time_that_is_past_ends_everything_at_once(void **state)
 	struct seen seen = { .codes = { 0 } };
 
 	(void)state;
-	assert_int_equal(run_timed(begin_past, &seen), 0);
+	assert_int_equal(test_run_timed(begin_past, &seen), 0);
 	for (int i = 0; i < 5; i++)
 		assert_int_equal(seen.codes[i], -ETIME);
 }
@@ -102,7 +85,7 @@ static int begin_past_in_a_long_turn(void *arg)
 	struct rota_deadline later, past;
 
 	rota_deadline_begin(&later, rota_after_ns(ROTA_SECOND));
-	seen->kernel->clock_ns += 10;
+	seen->kernel.clock_ns += 10;
 	rota_deadline_begin(&past, rota_now_ns());
 	seen->codes[0] = rota_cancelled();
 	seen->ended[0] = rota_deadline_end(&past);
@@ -118,7 +101,9 @@ static void what_is_past_is_past_in_the_middle_of_a_turn_too(void **state)
 	struct seen seen = { .codes = { 0 } };
 
 	(void)state;
-	assert_int_equal(run_timed(begin_past_in_a_long_turn, &seen), 0);
+	assert_int_equal(test_run_timed_with(NULL, &seen.kernel,
+					     begin_past_in_a_long_turn, &seen),
+			 0);
 	assert_int_equal(seen.codes[0], -ETIME);
 	assert_true(seen.ended[0]);
 	assert_int_equal(seen.codes[1], 0);
@@ -130,9 +115,9 @@ static int begin_past_after_a_wait(void *arg)
 	struct seen *seen = arg;
 	struct rota_deadline deadline;
 
-	seen->kernel->clock_ns += ROTA_SECOND;
+	seen->kernel.clock_ns += ROTA_SECOND;
 	(void)rota_close(-1);
-	rota_deadline_begin(&deadline, START_NS + 1);
+	rota_deadline_begin(&deadline, TEST_START_NS + 1);
 	seen->codes[0] = rota_cancelled();
 	seen->ended[0] = rota_deadline_end(&deadline);
 	return 0;
@@ -143,7 +128,9 @@ static void the_time_of_a_wait_counts_also_without_timers(void **state)
 	struct seen seen = { .codes = { 0 } };
 
 	(void)state;
-	assert_int_equal(run_timed(begin_past_after_a_wait, &seen), 0);
+	assert_int_equal(test_run_timed_with(NULL, &seen.kernel,
+					     begin_past_after_a_wait, &seen),
+			 0);
 	assert_int_equal(seen.codes[0], -ETIME);
 	assert_true(seen.ended[0]);
 }
@@ -167,7 +154,7 @@ static void never_and_nearly_never_do_not_come(void **state)
 	struct seen seen = { .codes = { 1, 1 }, .ended = { true, true } };
 
 	(void)state;
-	assert_int_equal(run_timed(begin_never, &seen), 0);
+	assert_int_equal(test_run_timed(begin_never, &seen), 0);
 	assert_int_equal(seen.codes[0], 0);
 	assert_int_equal(seen.codes[1], 0);
 	assert_false(seen.ended[0]);
@@ -191,7 +178,7 @@ static void a_deadline_that_was_ended_in_time_is_forgotten(void **state)
 	struct seen seen = { .codes = { 1, 1 }, .ended = { true } };
 
 	(void)state;
-	assert_int_equal(run_timed(end_in_time, &seen), 0);
+	assert_int_equal(test_run_timed(end_in_time, &seen), 0);
 	assert_int_equal(seen.codes[0], 0);
 	assert_int_equal(seen.codes[1], 0);
 	assert_false(seen.ended[0]);
@@ -204,10 +191,10 @@ static int nest(struct seen *seen, int64_t outer_ns, int64_t inner_ns)
 	rota_deadline_begin(&outer, rota_after_ns(outer_ns));
 	rota_deadline_begin(&inner, rota_after_ns(inner_ns));
 	seen->codes[0] = rota_sleep(ROTA_SECOND);
-	seen->times_ns[0] = rota_now_ns() - START_NS;
+	seen->times_ns[0] = test_now_ns();
 	seen->ended[0] = rota_deadline_end(&inner);
 	seen->codes[1] = rota_sleep(20);
-	seen->times_ns[1] = rota_now_ns() - START_NS;
+	seen->times_ns[1] = test_now_ns();
 	seen->ended[1] = rota_deadline_end(&outer);
 	return rota_cancelled();
 }
@@ -227,7 +214,7 @@ static void of_nested_deadlines_the_earlier_inner_one_ends_itself(void **state)
 	struct seen seen = { .codes = { 0 } };
 
 	(void)state;
-	assert_int_equal(run_timed(nest_inner_first, &seen), 0);
+	assert_int_equal(test_run_timed(nest_inner_first, &seen), 0);
 	assert_int_equal(seen.codes[0], -ETIME);
 	assert_int_equal(seen.times_ns[0], 10);
 	assert_true(seen.ended[0]);
@@ -240,7 +227,7 @@ static void of_nested_deadlines_the_earlier_outer_one_ends_both(void **state)
 	struct seen seen = { .codes = { 0 } };
 
 	(void)state;
-	assert_int_equal(run_timed(nest_outer_first, &seen), 0);
+	assert_int_equal(test_run_timed(nest_outer_first, &seen), 0);
 	assert_int_equal(seen.codes[0], -ETIME);
 	assert_int_equal(seen.codes[1], -ETIME);
 	assert_int_equal(seen.times_ns[1], 10);
@@ -268,7 +255,7 @@ static int cancel_around(void *arg)
 	rota_deadline_begin(&deadline, rota_after_ns(10));
 	error = rota_go(&seen->group, cancel_now, seen);
 	seen->codes[0] = rota_sleep(ROTA_SECOND);
-	seen->times_ns[0] = rota_now_ns() - START_NS;
+	seen->times_ns[0] = test_now_ns();
 	seen->ended[0] = rota_deadline_end(&deadline);
 	seen->codes[1] = rota_group_wait(&seen->group);
 	return error;
@@ -279,7 +266,7 @@ static void a_cancel_around_it_before_its_time_is_not_the_deadline(void **state)
 	struct seen seen = { .ended = { true } };
 
 	(void)state;
-	assert_int_equal(run_timed(cancel_around, &seen), 0);
+	assert_int_equal(test_run_timed(cancel_around, &seen), 0);
 	assert_int_equal(seen.codes[0], -ECANCELED);
 	assert_int_equal(seen.times_ns[0], 0);
 	assert_false(seen.ended[0]);
@@ -310,7 +297,7 @@ a_cancel_around_it_after_its_time_changes_the_code_only(void **state)
 	struct seen seen = { .ended = { false } };
 
 	(void)state;
-	assert_int_equal(run_timed(expire_then_cancel, &seen), 0);
+	assert_int_equal(test_run_timed(expire_then_cancel, &seen), 0);
 	assert_int_equal(seen.codes[0], -ETIME);
 	assert_int_equal(seen.codes[1], -ECANCELED);
 	assert_int_equal(seen.codes[2], -ETIME);
@@ -363,11 +350,11 @@ static void of_expiry_and_cancel_in_one_turn_one_wins(void **state)
 	(void)state;
 	/* Timers fire before tasks run: the deadline is first either way; the
 	 * code is the outer scope's if that is over when the verb returns. */
-	assert_int_equal(run_timed(race_canceller_first, &seen), 0);
+	assert_int_equal(test_run_timed(race_canceller_first, &seen), 0);
 	assert_true(seen.ended[0]);
 	assert_int_equal(seen.codes[0], -ETIME);
 	assert_int_equal(seen.codes[1], -EPIPE);
-	assert_int_equal(run_timed(race_deadline_first, &seen), 0);
+	assert_int_equal(test_run_timed(race_deadline_first, &seen), 0);
 	assert_true(seen.ended[0]);
 	assert_int_equal(seen.codes[0], -ETIME);
 	assert_int_equal(seen.codes[1], -EPIPE);
@@ -393,7 +380,7 @@ static int group_inside(void *arg)
 	error = rota_go(&seen->group, member_sleeps, seen);
 	seen->codes[1] = rota_group_wait(&seen->group);
 	seen->ended[0] = rota_deadline_end(&deadline);
-	seen->times_ns[0] = rota_now_ns() - START_NS;
+	seen->times_ns[0] = test_now_ns();
 	return error;
 }
 
@@ -402,7 +389,7 @@ static void a_deadline_ends_the_groups_that_were_opened_in_it(void **state)
 	struct seen seen = { .ended = { false } };
 
 	(void)state;
-	assert_int_equal(run_timed(group_inside, &seen), 0);
+	assert_int_equal(test_run_timed(group_inside, &seen), 0);
 	assert_int_equal(seen.codes[0], -ETIME);
 	assert_int_equal(seen.codes[1], -ETIME);
 	assert_int_equal(seen.codes[4], -ETIME);
@@ -424,7 +411,7 @@ static int expire_in_wait(void *arg)
 	seen->codes[1] = rota_sleep(20);
 	seen->ended[0] = rota_deadline_end(&deadline);
 	seen->codes[2] = rota_group_wait(&seen->group);
-	seen->times_ns[0] = rota_now_ns() - START_NS;
+	seen->times_ns[0] = test_now_ns();
 	return error;
 }
 
@@ -433,7 +420,7 @@ static void a_deadline_does_not_reach_members_of_a_group_around_it(void **state)
 	struct seen seen = { .ended = { false } };
 
 	(void)state;
-	assert_int_equal(run_timed(expire_in_wait, &seen), 0);
+	assert_int_equal(test_run_timed(expire_in_wait, &seen), 0);
 	assert_int_equal(seen.codes[1], -ETIME);
 	assert_true(seen.ended[0]);
 	assert_int_equal(seen.codes[0], -ETIME); /* by the group's own */
@@ -458,7 +445,7 @@ static void release_verbs_work_after_the_deadline(void **state)
 	struct seen seen = { .codes = { 1, 1 } };
 
 	(void)state;
-	assert_int_equal(run_timed(release_late, &seen), 0);
+	assert_int_equal(test_run_timed(release_late, &seen), 0);
 	assert_int_equal(seen.codes[0], 0);
 	assert_int_equal(seen.codes[1], -ENOTSOCK);
 }

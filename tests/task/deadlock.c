@@ -3,9 +3,8 @@
  * -EDEADLK: the wait for a slot that would leave nobody who could ever free
  * one is refused, through groups in between too, and no other.
  */
-#include "support/kernel.h"
 #include "support/puppet.h"
-#include "support/run.h"
+#include "support/timed.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -22,12 +21,7 @@ struct scene {
 /* Runs the director under a clock of the test's. */
 static void run_scene(int (*direct)(void *), struct scene *scene)
 {
-	struct test_kernel kernel;
-
-	test_kernel_init(&kernel);
-	test_kernel_clock(&kernel, ROTA_SECOND);
-	assert_int_equal(test_run_with(NULL, &kernel.table, direct, scene), 0);
-	assert_int_equal(test_kernel_left(&kernel), 0);
+	assert_int_equal(test_run_timed(direct, scene), 0);
 }
 
 /* A member, settled. */

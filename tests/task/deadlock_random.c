@@ -10,10 +10,9 @@
  *
  * SEED replays a run.
  */
-#include "support/kernel.h"
 #include "support/puppet.h"
 #include "support/random.h"
-#include "support/run.h"
+#include "support/timed.h"
 #include "task/task.h"
 
 #include <setjmp.h>
@@ -225,14 +224,11 @@ static int all_rounds(void *arg)
 
 static void a_wait_is_refused_if_and_only_if_it_could_never_end(void **state)
 {
-	struct test_kernel kernel;
 	struct world world = { 0 };
 
 	(void)state;
 	test_random_init(&world.random);
-	test_kernel_init(&kernel);
-	test_kernel_clock(&kernel, ROTA_SECOND);
-	if (test_run_with(NULL, &kernel.table, all_rounds, &world))
+	if (test_run_timed(all_rounds, &world))
 		fail_msg("%s", world.broken);
 	printf("%u waits were refused\n", world.refused);
 	assert_true(world.refused > 0);

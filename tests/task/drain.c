@@ -4,17 +4,14 @@
  * grace. Under a clock of the test's; times are counted from its start.
  */
 #include "rota/rota.h"
-#include "support/kernel.h"
 #include "support/log.h"
-#include "support/run.h"
+#include "support/timed.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
 #include <string.h>
 
 #include <cmocka.h>
-
-#define START_NS (1000 * ROTA_SECOND)
 
 struct seen {
 	struct test_kernel kernel;
@@ -38,16 +35,8 @@ static void run_timed(int (*fn)(void *), struct seen *seen)
 	const struct rota_config config = { .log = test_log_write,
 					    .context = &seen->log };
 
-	test_kernel_init(&seen->kernel);
-	test_kernel_clock(&seen->kernel, START_NS);
-	assert_int_equal(test_run_with(&config, &seen->kernel.table, fn, seen),
+	assert_int_equal(test_run_timed_with(&config, &seen->kernel, fn, seen),
 			 0);
-	assert_int_equal(test_kernel_left(&seen->kernel), 0);
-}
-
-static int64_t now_ns(void)
-{
-	return rota_now_ns() - START_NS;
 }
 
 struct job {
@@ -62,7 +51,7 @@ static int work(void *value)
 	struct seen *seen = job->seen;
 
 	seen->codes[job->index] = rota_sleep(job->sleep_ns);
-	seen->times_ns[job->index] = now_ns();
+	seen->times_ns[job->index] = test_now_ns();
 	seen->cause = rota_cause();
 	return seen->codes[job->index];
 }
@@ -84,7 +73,7 @@ static int idle(void *value)
 static int join(struct seen *seen)
 {
 	seen->outcome = rota_group_wait(&seen->group);
-	seen->joined_ns = now_ns();
+	seen->joined_ns = test_now_ns();
 	return 0;
 }
 
@@ -92,8 +81,9 @@ static void open_group(struct seen *seen, unsigned limit)
 {
 	const struct rota_group_options options = {
 		.limit = limit,
-		.deadline_ns = seen->deadline_ns ? START_NS + seen->deadline_ns
-						 : 0,
+		.deadline_ns = seen->deadline_ns
+				       ? TEST_START_NS + seen->deadline_ns
+				       : 0,
 	};
 
 	rota_group_open(&seen->group, &options);

@@ -4,8 +4,8 @@
  * it joins all of its members whatever happens.
  */
 #include "rota/rota.h"
-#include "support/kernel.h"
 #include "support/run.h"
+#include "support/timed.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -55,17 +55,12 @@ static int carry_out(void *arg)
 	return error ? -EPROTO : outcome;
 }
 
-#define START_NS (1000 * ROTA_SECOND)
-
 /* Carries the plan out under a clock of the test's. */
 static int outcome_of(struct plan *plan)
 {
-	struct test_kernel kernel;
 	int outcome;
 
-	test_kernel_init(&kernel);
-	test_kernel_clock(&kernel, START_NS);
-	outcome = test_run_with(NULL, &kernel.table, carry_out, plan);
+	outcome = test_run_timed(carry_out, plan);
 	assert_int_equal(plan->ended, plan->count);
 	return outcome;
 }
@@ -103,7 +98,7 @@ static int measure(void *arg)
 {
 	const int outcome = carry_out(arg);
 
-	return rota_now_ns() == START_NS + 5 ? outcome : -EPROTO;
+	return rota_now_ns() == TEST_START_NS + 5 ? outcome : -EPROTO;
 }
 
 static void the_first_error_cancels_the_others(void **state)
@@ -112,13 +107,9 @@ static void the_first_error_cancels_the_others(void **state)
 			     .jobs = { { ROTA_SECOND, -EIO, 0, 0 },
 				       { 5, -EXDEV, 0, 0 },
 				       { ROTA_SECOND, 0, 0, 0 } } };
-	struct test_kernel kernel;
 
 	(void)state;
-	test_kernel_init(&kernel);
-	test_kernel_clock(&kernel, START_NS);
-	assert_int_equal(test_run_with(NULL, &kernel.table, measure, &plan),
-			 -EXDEV);
+	assert_int_equal(test_run_timed(measure, &plan), -EXDEV);
 }
 
 static void keep_going_keeps_the_first_error_and_cancels_nobody(void **state)
@@ -146,7 +137,7 @@ static void an_ecanceled_of_its_own_is_an_error_like_others(void **state)
 
 static void when_its_deadline_comes_a_group_ends_with_etime(void **state)
 {
-	struct plan plan = { .options = { .deadline_ns = START_NS + 5 },
+	struct plan plan = { .options = { .deadline_ns = TEST_START_NS + 5 },
 			     .count = 2,
 			     .jobs = { { ROTA_SECOND, 0, 0, 0 },
 				       { 1, 0, 0, 0 } } };
@@ -157,7 +148,7 @@ static void when_its_deadline_comes_a_group_ends_with_etime(void **state)
 
 static void an_error_after_the_deadline_goes_before_etime(void **state)
 {
-	struct plan plan = { .options = { .deadline_ns = START_NS + 5 },
+	struct plan plan = { .options = { .deadline_ns = TEST_START_NS + 5 },
 			     .count = 2,
 			     .jobs = { { ROTA_SECOND, 0, -EIO, 0 },
 				       { ROTA_SECOND, 0, 0, 0 } } };
@@ -168,7 +159,7 @@ static void an_error_after_the_deadline_goes_before_etime(void **state)
 
 static void a_deadline_that_does_not_come_changes_nothing(void **state)
 {
-	struct plan plan = { .options = { .deadline_ns = START_NS + 6 },
+	struct plan plan = { .options = { .deadline_ns = TEST_START_NS + 6 },
 			     .count = 1,
 			     .jobs = { { 5, 0, 0, 0 } } };
 	struct plan never = { .options = { .deadline_ns = ROTA_NEVER },
@@ -330,14 +321,9 @@ static void the_code_of_an_earlier_cancel_is_no_failure_either(void **state)
 static void a_cancel_before_the_deadline_of_a_scope_around_it_wins(void **state)
 {
 	struct ending ending = { .cause = { -EPIPE, NULL } };
-	struct test_kernel kernel;
 
 	(void)state;
-	test_kernel_init(&kernel);
-	test_kernel_clock(&kernel, START_NS);
-	assert_int_equal(test_run_with(NULL, &kernel.table, cancel_then_expire,
-				       &ending),
-			 -EPIPE);
+	assert_int_equal(test_run_timed(cancel_then_expire, &ending), -EPIPE);
 }
 
 static int reopen(void *arg)

@@ -4,8 +4,7 @@
  * a clock of the test's; times are counted from its start.
  */
 #include "rota/rota.h"
-#include "support/kernel.h"
-#include "support/run.h"
+#include "support/timed.h"
 
 #include <liburing.h>
 #include <setjmp.h>
@@ -13,8 +12,6 @@
 #include <sys/socket.h>
 
 #include <cmocka.h>
-
-#define START_NS (1000 * ROTA_SECOND)
 
 struct seen {
 	struct test_kernel kernel;
@@ -25,20 +22,6 @@ struct seen {
 	struct rota_cancellation cause;
 	unsigned ran;
 };
-
-/* Runs fn under the clock. */
-static void run_timed(int (*fn)(void *), struct seen *seen)
-{
-	test_kernel_init(&seen->kernel);
-	test_kernel_clock(&seen->kernel, START_NS);
-	assert_int_equal(test_run_with(NULL, &seen->kernel.table, fn, seen), 0);
-	assert_int_equal(test_kernel_left(&seen->kernel), 0);
-}
-
-static int64_t now_ns(void)
-{
-	return rota_now_ns() - START_NS;
-}
 
 static void drain(struct seen *seen)
 {
@@ -78,7 +61,7 @@ static void nothing_happens_to_who_is_idle_while_nobody_drains(void **state)
 	struct seen seen = { .codes = { 1, 1 }, .over = { true } };
 
 	(void)state;
-	run_timed(rest_undisturbed, &seen);
+	assert_int_equal(test_run_timed(rest_undisturbed, &seen), 0);
 	assert_int_equal(seen.codes[0], 0);
 	assert_int_equal(seen.codes[1], 0);
 	assert_false(seen.over[0]);
@@ -92,7 +75,7 @@ static int rest_as_owner(void *arg)
 
 	rota_idle_begin(&idle);
 	seen->codes[0] = rota_sleep(ROTA_SECOND);
-	seen->times_ns[0] = now_ns();
+	seen->times_ns[0] = test_now_ns();
 	seen->codes[1] = rota_cancelled();
 	seen->cause = rota_cause();
 	seen->over[0] = rota_idle_end(&idle);
@@ -106,7 +89,7 @@ static void the_owner_can_be_idle_in_its_own_group(void **state)
 	struct seen seen = { .codes = { 0 } };
 
 	(void)state;
-	run_timed(rest_as_owner, &seen);
+	assert_int_equal(test_run_timed(rest_as_owner, &seen), 0);
 	assert_int_equal(seen.codes[0], -ESHUTDOWN);
 	assert_int_equal(seen.times_ns[0], 5);
 	assert_int_equal(seen.codes[1], -ESHUTDOWN);
@@ -139,7 +122,7 @@ static void begun_after_the_drain_it_is_over_at_once(void **state)
 	struct seen seen = { .codes = { 1 } };
 
 	(void)state;
-	run_timed(rest_too_late, &seen);
+	assert_int_equal(test_run_timed(rest_too_late, &seen), 0);
 	assert_int_equal(seen.codes[0], 0);
 	assert_int_equal(seen.codes[1], -ESHUTDOWN);
 	assert_int_equal(seen.codes[2], -ESHUTDOWN);
@@ -169,7 +152,7 @@ static void sections_inside_one_another_end_together(void **state)
 	struct seen seen = { .codes = { 0 } };
 
 	(void)state;
-	run_timed(rest_twice, &seen);
+	assert_int_equal(test_run_timed(rest_twice, &seen), 0);
 	assert_int_equal(seen.codes[0], -ESHUTDOWN);
 	assert_true(seen.over[0]);
 	assert_int_equal(seen.codes[1], -ESHUTDOWN);
@@ -188,7 +171,7 @@ static int shield_inside(void *arg)
 	rota_idle_begin(&idle);
 	rota_shield_begin(&shield, 3);
 	seen->codes[0] = rota_sleep(ROTA_SECOND);
-	seen->times_ns[0] = now_ns();
+	seen->times_ns[0] = test_now_ns();
 	seen->over[0] = rota_shield_end(&shield);
 	seen->codes[1] = rota_sleep(1);
 	seen->over[1] = rota_idle_end(&idle);
@@ -201,7 +184,7 @@ static void a_shield_inside_has_its_grace_from_the_drain(void **state)
 	struct seen seen = { .codes = { 0 } };
 
 	(void)state;
-	run_timed(shield_inside, &seen);
+	assert_int_equal(test_run_timed(shield_inside, &seen), 0);
 	assert_int_equal(seen.codes[0], -ETIME);
 	assert_int_equal(seen.times_ns[0], 8);
 	assert_true(seen.over[0]);
@@ -220,7 +203,7 @@ static int shield_around(void *arg)
 	rota_shield_begin(&shield, ROTA_NEVER);
 	rota_idle_begin(&idle);
 	seen->codes[0] = rota_sleep(ROTA_SECOND);
-	seen->times_ns[0] = now_ns();
+	seen->times_ns[0] = test_now_ns();
 	seen->over[0] = rota_idle_end(&idle);
 	rota_idle_begin(&idle);
 	seen->codes[1] = rota_cancelled();
@@ -236,7 +219,7 @@ static void a_shield_keeps_no_drain_from_who_is_idle(void **state)
 	struct seen seen = { .over = { false, false, true } };
 
 	(void)state;
-	run_timed(shield_around, &seen);
+	assert_int_equal(test_run_timed(shield_around, &seen), 0);
 	assert_int_equal(seen.codes[0], -ESHUTDOWN);
 	assert_int_equal(seen.times_ns[0], 5);
 	assert_true(seen.over[0]);
@@ -252,7 +235,7 @@ static int rest_long(void *value)
 	struct seen *seen = *(struct seen **)value;
 
 	seen->codes[0] = rota_sleep(ROTA_SECOND);
-	seen->times_ns[0] = now_ns();
+	seen->times_ns[0] = test_now_ns();
 	return seen->codes[0];
 }
 
@@ -279,7 +262,7 @@ static void a_group_inside_ends_with_the_section(void **state)
 	struct seen seen = { .codes = { 0 } };
 
 	(void)state;
-	run_timed(group_inside, &seen);
+	assert_int_equal(test_run_timed(group_inside, &seen), 0);
 	assert_int_equal(seen.codes[0], -ESHUTDOWN);
 	assert_int_equal(seen.times_ns[0], 5);
 	assert_int_equal(seen.codes[1], -ESHUTDOWN);
@@ -313,7 +296,7 @@ static void who_was_idle_spawns_nothing_before_its_section_ends(void **state)
 	struct seen seen = { .codes = { 0 } };
 
 	(void)state;
-	run_timed(spawn_when_over, &seen);
+	assert_int_equal(test_run_timed(spawn_when_over, &seen), 0);
 	for (int i = 1; i < 4; i++)
 		assert_int_equal(seen.codes[i], -ESHUTDOWN);
 }
@@ -347,7 +330,7 @@ static void a_sleep_that_beats_the_drain_has_ended_well(void **state)
 	struct seen seen = { .codes = { 1 } };
 
 	(void)state;
-	run_timed(drain_beaten, &seen);
+	assert_int_equal(test_run_timed(drain_beaten, &seen), 0);
 	assert_int_equal(seen.codes[0], 0);
 	assert_int_equal(seen.codes[1], -ESHUTDOWN);
 }
@@ -396,7 +379,9 @@ static void a_byte_that_beats_the_drain_is_delivered(void **state)
 	struct seen seen = { .codes = { 0 } };
 
 	(void)state;
-	run_timed(drain_beaten_unseen, &seen);
+	assert_int_equal(test_run_timed_with(NULL, &seen.kernel,
+					     drain_beaten_unseen, &seen),
+			 0);
 	assert_int_equal(seen.codes[0], 1);
 	assert_int_equal(seen.codes[1], -ESHUTDOWN);
 }
@@ -435,7 +420,7 @@ static void eshutdown_is_no_failure_in_a_group_that_drains(void **state)
 	struct seen seen = { .codes = { 1, 1 } };
 
 	(void)state;
-	run_timed(fail_drained, &seen);
+	assert_int_equal(test_run_timed(fail_drained, &seen), 0);
 	assert_int_equal(seen.codes[0], 0);
 	assert_int_equal(seen.codes[1], 0);
 }
@@ -445,7 +430,7 @@ static void in_another_group_it_is_one(void **state)
 	struct seen seen = { .codes = { 1, 1 } };
 
 	(void)state;
-	run_timed(fail_undrained, &seen);
+	assert_int_equal(test_run_timed(fail_undrained, &seen), 0);
 	assert_int_equal(seen.codes[0], -ECANCELED);
 	assert_int_equal(seen.codes[1], -ESHUTDOWN);
 }
@@ -480,7 +465,7 @@ static void nor_is_it_a_failure_in_groups_inside_one_that_drains(void **state)
 	struct seen seen = { .codes = { 1, 1 } };
 
 	(void)state;
-	run_timed(drain_around, &seen);
+	assert_int_equal(test_run_timed(drain_around, &seen), 0);
 	assert_int_equal(seen.codes[0], 0);
 	assert_int_equal(seen.codes[1], 0);
 }
@@ -509,7 +494,7 @@ static int drain_1000(void *arg)
 	error |= rota_sleep(5);
 	drain(seen);
 	error |= rota_group_wait(&seen->group);
-	seen->times_ns[0] = now_ns();
+	seen->times_ns[0] = test_now_ns();
 	return error;
 }
 
@@ -518,7 +503,7 @@ static void a_thousand_that_are_idle_end_together(void **state)
 	struct seen seen = { .ran = 0 };
 
 	(void)state;
-	run_timed(drain_1000, &seen);
+	assert_int_equal(test_run_timed(drain_1000, &seen), 0);
 	assert_int_equal(seen.ran, 1000);
 	assert_int_equal(seen.times_ns[0], 5);
 }

@@ -4,8 +4,8 @@
  * other that the square would take minutes: the watch over each run ends it.
  */
 #include "rota/rota.h"
-#include "support/kernel.h"
 #include "support/run.h"
+#include "support/timed.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -113,10 +113,8 @@ static void deadlines_can_come_from_the_inside_out(void **state)
 
 	(void)state;
 	assert_non_null(lines.list);
-	test_kernel_init(&lines.kernel);
-	test_kernel_clock(&lines.kernel, ROTA_SECOND);
-	assert_int_equal(test_run_with(NULL, &lines.kernel.table, let_all_come,
-				       &lines),
+	assert_int_equal(test_run_timed_with(NULL, &lines.kernel, let_all_come,
+					     &lines),
 			 0);
 	assert_int_equal(lines.came, DEEP);
 	free(lines.list);

@@ -4,8 +4,7 @@
  * times are counted from its start.
  */
 #include "rota/rota.h"
-#include "support/kernel.h"
-#include "support/run.h"
+#include "support/timed.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -13,7 +12,6 @@
 
 #include <cmocka.h>
 
-#define START_NS (1000 * ROTA_SECOND)
 #define CENTURY_NS (INT64_C(3155760000) * ROTA_SECOND)
 
 static const struct rota_cancellation enough = { -EPIPE, "enough" };
@@ -32,16 +30,8 @@ static void run_timed(int (*fn)(void *), struct seen *seen)
 {
 	const struct rota_config small = { .stack_bytes = 16384 };
 
-	test_kernel_init(&seen->kernel);
-	test_kernel_clock(&seen->kernel, START_NS);
-	assert_int_equal(test_run_with(&small, &seen->kernel.table, fn, seen),
+	assert_int_equal(test_run_timed_with(&small, &seen->kernel, fn, seen),
 			 0);
-	assert_int_equal(test_kernel_left(&seen->kernel), 0);
-}
-
-static int64_t now_ns(void)
-{
-	return rota_now_ns() - START_NS;
 }
 
 /* Cancels the group, whose owner runs. */
@@ -136,7 +126,7 @@ static int wait_through(struct seen *seen, int64_t grace_ns, int64_t sleep_ns)
 	error = rota_go(&seen->group, cancel_later, seen);
 	rota_shield_begin(&shield, grace_ns);
 	seen->codes[0] = rota_sleep(sleep_ns);
-	seen->times_ns[0] = now_ns();
+	seen->times_ns[0] = test_now_ns();
 	seen->codes[1] = rota_cancelled();
 	seen->causes[0] = rota_cause();
 	seen->over[0] = rota_shield_end(&shield);
@@ -218,7 +208,7 @@ static int wait_a_century(void *arg)
 
 static int wait_a_century_nearly(void *arg)
 {
-	return wait_through(arg, ROTA_NEVER - START_NS, CENTURY_NS);
+	return wait_through(arg, ROTA_NEVER - TEST_START_NS, CENTURY_NS);
 }
 
 static void a_grace_past_the_end_of_time_is_not_bounded(void **state)
@@ -248,7 +238,7 @@ static int begin_when_over(void *arg)
 	seen->kernel.clock_ns += 5;
 	rota_shield_begin(&shield, 10);
 	seen->codes[0] = rota_sleep(ROTA_SECOND);
-	seen->times_ns[0] = now_ns();
+	seen->times_ns[0] = test_now_ns();
 	seen->over[0] = rota_shield_end(&shield);
 	return rota_group_wait(&seen->group) == -EPIPE ? 0 : -EPROTO;
 }
@@ -331,7 +321,7 @@ static int expire_inside(void *arg)
 	rota_shield_begin(&shield, 100);
 	rota_deadline_begin(&deadline, rota_after_ns(10));
 	seen->codes[0] = rota_sleep(ROTA_SECOND);
-	seen->times_ns[0] = now_ns();
+	seen->times_ns[0] = test_now_ns();
 	seen->over[0] = rota_deadline_end(&deadline);
 	seen->codes[1] = rota_sleep(1);
 	seen->over[1] = rota_shield_end(&shield);
@@ -360,7 +350,7 @@ static int expire_around(void *arg)
 	rota_deadline_begin(&deadline, rota_after_ns(10));
 	rota_shield_begin(&shield, 7);
 	seen->codes[0] = rota_sleep(ROTA_SECOND);
-	seen->times_ns[0] = now_ns();
+	seen->times_ns[0] = test_now_ns();
 	seen->over[0] = rota_shield_end(&shield);
 	seen->codes[1] = rota_sleep(1);
 	seen->over[1] = rota_deadline_end(&deadline);
@@ -416,7 +406,7 @@ static int recv_in_shield(void *value)
 		return -errno;
 	rota_shield_begin(&shield, 10);
 	seen->codes[0] = rota_recv(pair[0], &byte, 1, 0);
-	seen->times_ns[0] = now_ns();
+	seen->times_ns[0] = test_now_ns();
 	seen->over[0] = rota_shield_end(&shield);
 	rota_close(pair[0]);
 	rota_close(pair[1]);

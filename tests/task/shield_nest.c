@@ -4,15 +4,13 @@
  * test's; times are counted from its start.
  */
 #include "rota/rota.h"
-#include "support/kernel.h"
-#include "support/run.h"
+#include "support/timed.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
 
 #include <cmocka.h>
 
-#define START_NS (1000 * ROTA_SECOND)
 #define SHIELDS 1000
 
 static const struct rota_cancellation enough = { -EPIPE, "enough" };
@@ -31,16 +29,8 @@ static void run_timed(int (*fn)(void *), struct seen *seen)
 {
 	const struct rota_config small = { .stack_bytes = 16384 };
 
-	test_kernel_init(&seen->kernel);
-	test_kernel_clock(&seen->kernel, START_NS);
-	assert_int_equal(test_run_with(&small, &seen->kernel.table, fn, seen),
+	assert_int_equal(test_run_timed_with(&small, &seen->kernel, fn, seen),
 			 0);
-	assert_int_equal(test_kernel_left(&seen->kernel), 0);
-}
-
-static int64_t now_ns(void)
-{
-	return rota_now_ns() - START_NS;
 }
 
 /* Cancels the group, whose owner runs. */
@@ -59,10 +49,10 @@ static int nest(struct seen *seen, int64_t outer_ns, int64_t inner_ns)
 	rota_shield_begin(&inner, inner_ns);
 	cancel(seen);
 	seen->codes[0] = rota_sleep(50);
-	seen->times_ns[0] = now_ns();
+	seen->times_ns[0] = test_now_ns();
 	seen->over[0] = rota_shield_end(&inner);
 	seen->codes[1] = rota_sleep(50);
-	seen->times_ns[1] = now_ns();
+	seen->times_ns[1] = test_now_ns();
 	seen->over[1] = rota_shield_end(&outer);
 	return rota_group_wait(&seen->group) == -EPIPE ? 0 : -EPROTO;
 }
@@ -117,7 +107,7 @@ static int begin_in_one_that_is_over(void *arg)
 	seen->kernel.clock_ns += 5;
 	rota_shield_begin(&inner, 7);
 	seen->codes[1] = rota_sleep(ROTA_SECOND);
-	seen->times_ns[0] = now_ns();
+	seen->times_ns[0] = test_now_ns();
 	seen->over[0] = rota_shield_end(&inner);
 	seen->over[1] = rota_shield_end(&outer);
 	return rota_group_wait(&seen->group) == -EPIPE ? 0 : -EPROTO;
@@ -141,7 +131,7 @@ static int sleep_a_while(void *value)
 	struct seen *seen = *(struct seen **)value;
 
 	seen->codes[0] = rota_sleep(30);
-	seen->times_ns[0] = now_ns();
+	seen->times_ns[0] = test_now_ns();
 	seen->causes[0] = rota_cause();
 	return seen->codes[0];
 }
@@ -234,7 +224,7 @@ static int shield_yourself(void *value)
 
 	rota_shield_begin(&shield, 7);
 	seen->codes[0] = rota_sleep(ROTA_SECOND);
-	seen->times_ns[0] = now_ns();
+	seen->times_ns[0] = test_now_ns();
 	seen->over[0] = rota_shield_end(&shield);
 	return rota_cancelled();
 }

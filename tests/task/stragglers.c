@@ -5,9 +5,8 @@
 #include "rota/rota.h"
 #include "stack/sanitizer.h"
 #include "support/child.h"
-#include "support/kernel.h"
 #include "support/log.h"
-#include "support/run.h"
+#include "support/timed.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -16,7 +15,6 @@
 #include <cmocka.h>
 
 struct left {
-	struct test_kernel kernel;
 	struct test_log log;
 	struct rota_group group;
 };
@@ -27,11 +25,8 @@ static void run_timed(int (*fn)(void *), struct left *left)
 	const struct rota_config config = { .log = test_log_write,
 					    .context = &left->log };
 
-	test_kernel_init(&left->kernel);
-	test_kernel_clock(&left->kernel, ROTA_SECOND);
-	assert_int_equal(test_run_with(&config, &left->kernel.table, fn, left),
+	assert_int_equal(test_run_timed_with(&config, NULL, fn, left),
 			 -ESHUTDOWN);
-	assert_int_equal(test_kernel_left(&left->kernel), 0);
 }
 
 static int work(void *value)

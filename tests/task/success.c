@@ -4,8 +4,7 @@
  * they bring. Under a clock of the test's; times are counted from its start.
  */
 #include "rota/rota.h"
-#include "support/kernel.h"
-#include "support/run.h"
+#include "support/timed.h"
 
 #include <fcntl.h>
 #include <setjmp.h>
@@ -14,7 +13,6 @@
 
 #include <cmocka.h>
 
-#define START_NS (1000 * ROTA_SECOND)
 #define RACERS_MAX 4
 
 struct racer {
@@ -27,7 +25,6 @@ struct racer {
 };
 
 struct seen {
-	struct test_kernel kernel;
 	struct rota_group group;
 	struct racer racers[RACERS_MAX];
 	struct rota_group_options options;
@@ -44,15 +41,7 @@ struct seen {
 static void run_timed(int (*fn)(void *), struct seen *seen)
 {
 	seen->options.mode = ROTA_GROUP_FIRST_SUCCESS;
-	test_kernel_init(&seen->kernel);
-	test_kernel_clock(&seen->kernel, START_NS);
-	assert_int_equal(test_run_with(NULL, &seen->kernel.table, fn, seen), 0);
-	assert_int_equal(test_kernel_left(&seen->kernel), 0);
-}
-
-static int64_t now_ns(void)
-{
-	return rota_now_ns() - START_NS;
+	assert_int_equal(test_run_timed(fn, seen), 0);
 }
 
 static int race(void *value)
@@ -61,7 +50,7 @@ static int race(void *value)
 	const int code = rota_sleep(racer->sleep_ns);
 
 	racer->seen->codes[racer->index] = code;
-	racer->seen->times_ns[racer->index] = now_ns();
+	racer->seen->times_ns[racer->index] = test_now_ns();
 	return code && !racer->stubborn ? code : racer->result;
 }
 
@@ -93,7 +82,7 @@ static int start(struct seen *seen)
 static int join(struct seen *seen)
 {
 	seen->outcome = rota_group_wait(&seen->group);
-	seen->joined_ns = now_ns();
+	seen->joined_ns = test_now_ns();
 	return 0;
 }
 
@@ -287,7 +276,7 @@ static void cancelled_before_a_success_it_comes_to_the_cause(void **state)
 static void past_its_deadline_it_comes_to_etime(void **state)
 {
 	struct seen seen = { .racers = { { .sleep_ns = 9, .result = 3 } },
-			     .options = { .deadline_ns = START_NS + 5 } };
+			     .options = { .deadline_ns = TEST_START_NS + 5 } };
 
 	(void)state;
 	run_timed(hold_race, &seen);
@@ -377,7 +366,7 @@ static int sleep_meanwhile(void *arg)
 	rota_group_open(&seen->group, &seen->options);
 	error = start(seen);
 	seen->codes[3] = rota_sleep(ROTA_SECOND);
-	seen->times_ns[3] = now_ns();
+	seen->times_ns[3] = test_now_ns();
 	return error | join(seen);
 }
 

@@ -3,16 +3,14 @@
  * What a task does about itself: yield, sleep, name. Time is the test's.
  */
 #include "rota/rota.h"
-#include "support/kernel.h"
 #include "support/run.h"
+#include "support/timed.h"
 #include "support/trail.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
 
 #include <cmocka.h>
-
-#define START_NS (1000 * ROTA_SECOND)
 
 struct worker {
 	struct test_trail *trail;
@@ -127,18 +125,6 @@ static void a_cancel_during_a_yield_is_told_by_the_next_verb(void **state)
 	assert_int_equal(codes.verbs[1], -ECANCELED);
 }
 
-/* Runs fn under a clock of the test's, which starts at START_NS. */
-static int run_timed(struct test_kernel *kernel, int (*fn)(void *), void *arg)
-{
-	int result;
-
-	test_kernel_init(kernel);
-	test_kernel_clock(kernel, START_NS);
-	result = test_run_with(NULL, &kernel->table, fn, arg);
-	assert_int_equal(test_kernel_left(kernel), 0);
-	return result;
-}
-
 static int sleep_and_note(void *value)
 {
 	const struct worker *worker = value;
@@ -171,9 +157,10 @@ static void sleepers_wake_in_the_order_of_their_times(void **state)
 	struct test_trail trail = { "" };
 
 	(void)state;
-	assert_int_equal(run_timed(&kernel, sleep_three, &trail), 0);
+	assert_int_equal(
+		test_run_timed_with(NULL, &kernel, sleep_three, &trail), 0);
 	assert_string_equal(trail.text, "abcd");
-	assert_int_equal(kernel.clock_ns, START_NS + 3 * ROTA_SECOND);
+	assert_int_equal(kernel.clock_ns, TEST_START_NS + 3 * ROTA_SECOND);
 }
 
 static int sleep_a_year(void *arg)
@@ -192,7 +179,8 @@ static void a_sleep_lasts_exactly_as_long_as_the_clock_says(void **state)
 	int64_t late_ns = -1;
 
 	(void)state;
-	assert_int_equal(run_timed(&kernel, sleep_a_year, &late_ns), 0);
+	assert_int_equal(
+		test_run_timed_with(NULL, &kernel, sleep_a_year, &late_ns), 0);
 	assert_int_equal(late_ns, 0);
 }
 
@@ -222,9 +210,11 @@ static void a_sleep_of_no_time_is_a_yield(void **state)
 	struct test_trail trail = { "" };
 
 	(void)state;
-	assert_int_equal(run_timed(&kernel, sleep_not_at_all, &trail), 0);
+	assert_int_equal(test_run_timed_with(NULL, &kernel, sleep_not_at_all,
+					     &trail),
+			 0);
 	assert_string_equal(trail.text, "abcde");
-	assert_int_equal(kernel.clock_ns, START_NS);
+	assert_int_equal(kernel.clock_ns, TEST_START_NS);
 }
 
 static int sleep_for_ever(void *value)
@@ -244,7 +234,8 @@ static int cancel_sleepers(void *arg)
 	rota_group_open(&group, NULL);
 	error = rota_go(&group, sleep_for_ever, ROTA_NEVER);
 	error |= rota_go(&group, sleep_for_ever, ROTA_NEVER - 1);
-	error |= rota_go(&group, sleep_for_ever, ROTA_NEVER - START_NS + 1);
+	error |=
+		rota_go(&group, sleep_for_ever, ROTA_NEVER - TEST_START_NS + 1);
 	error |= rota_sleep(*(int64_t *)arg);
 	rota_group_cancel(&group, (struct rota_cancellation){ -EPIPE, NULL });
 	return error ? error : rota_group_wait(&group);
@@ -256,9 +247,10 @@ static void sleeps_past_the_end_of_time_last_until_cancelled(void **state)
 	int64_t century_ns = INT64_C(3155760000) * ROTA_SECOND;
 
 	(void)state;
-	assert_int_equal(run_timed(&kernel, cancel_sleepers, &century_ns),
+	assert_int_equal(test_run_timed_with(NULL, &kernel, cancel_sleepers,
+					     &century_ns),
 			 -EPIPE);
-	assert_int_equal(kernel.clock_ns, START_NS + century_ns);
+	assert_int_equal(kernel.clock_ns, TEST_START_NS + century_ns);
 }
 
 static int add_times(void *arg)
@@ -269,8 +261,8 @@ static int add_times(void *arg)
 	times_ns[1] = rota_after_ns(0);
 	times_ns[2] = rota_after_ns(-5);
 	times_ns[3] = rota_after_ns(INT64_MIN);
-	times_ns[4] = rota_after_ns(INT64_MAX - START_NS);
-	times_ns[5] = rota_after_ns(INT64_MAX - START_NS + 1);
+	times_ns[4] = rota_after_ns(INT64_MAX - TEST_START_NS);
+	times_ns[5] = rota_after_ns(INT64_MAX - TEST_START_NS + 1);
 	times_ns[6] = rota_after_ns(INT64_MAX);
 	return 0;
 }
@@ -281,10 +273,11 @@ static void points_in_time_saturate_at_now_and_never(void **state)
 	int64_t times_ns[7] = { 0 };
 
 	(void)state;
-	assert_int_equal(run_timed(&kernel, add_times, times_ns), 0);
-	assert_int_equal(times_ns[0], START_NS + 5);
+	assert_int_equal(
+		test_run_timed_with(NULL, &kernel, add_times, times_ns), 0);
+	assert_int_equal(times_ns[0], TEST_START_NS + 5);
 	for (int i = 1; i < 4; i++)
-		assert_int_equal(times_ns[i], START_NS);
+		assert_int_equal(times_ns[i], TEST_START_NS);
 	for (int i = 4; i < 7; i++)
 		assert_true(times_ns[i] == ROTA_NEVER);
 }
@@ -313,7 +306,9 @@ static void a_sleep_that_is_over_is_not_cancelled(void **state)
 	struct test_kernel kernel;
 
 	(void)state;
-	assert_int_equal(run_timed(&kernel, wake_in_one_turn, NULL), -EPIPE);
+	assert_int_equal(test_run_timed_with(NULL, &kernel, wake_in_one_turn,
+					     NULL),
+			 -EPIPE);
 }
 
 struct names {
