@@ -5,6 +5,7 @@
  */
 #include "support/kernel.h"
 #include "support/log.h"
+#include "support/mask.h"
 #include "support/process.h"
 #include "support/run.h"
 
@@ -118,17 +119,9 @@ static void each_advice_may_fail(void **state)
 
 static void each_protection_may_fail(void **state)
 {
-	char *before = getenv("ROTA_MASK");
-
 	(void)state;
-	before = before ? strdup(before) : NULL;
 	setenv("ROTA_MASK", "guard", 1);
 	assert_int_equal(fail_each(TEST_FORBID, -ENOMEM, false), 16);
-	if (before)
-		setenv("ROTA_MASK", before, 1);
-	else
-		unsetenv("ROTA_MASK");
-	free(before);
 }
 
 static void the_ring_may_not_open(void **state)
@@ -174,7 +167,9 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(each_map_may_fail),
 		cmocka_unit_test(each_advice_may_fail),
-		cmocka_unit_test(each_protection_may_fail),
+		cmocka_unit_test_setup_teardown(each_protection_may_fail,
+						test_mask_keep,
+						test_mask_restore),
 		cmocka_unit_test(the_ring_may_not_open),
 		cmocka_unit_test(memory_for_the_ring_may_lack_at_first),
 		cmocka_unit_test(each_registration_may_fail),

@@ -3,6 +3,7 @@
  * Files: each verb once as it should be, and each of its refusals.
  */
 #include "rota/rota.h"
+#include "support/mask.h"
 #include "support/run.h"
 
 #include <fcntl.h>
@@ -247,17 +248,9 @@ static void a_file_is_cut_and_grown(void **state)
 
 static void it_is_cut_also_without_that_operation(void **state)
 {
-	const char *mask = getenv("ROTA_MASK");
-	char *before = mask ? strdup(mask) : NULL;
-
 	(void)state;
 	setenv("ROTA_MASK", "ftruncate", 1);
 	expect_resized();
-	if (before)
-		setenv("ROTA_MASK", before, 1);
-	else
-		unsetenv("ROTA_MASK");
-	free(before);
 }
 
 static int write_int_max(void *arg)
@@ -488,7 +481,9 @@ int main(void)
 		cmocka_unit_test(
 			lengths_over_int_max_and_negative_offsets_are_einval),
 		cmocka_unit_test(a_file_is_cut_and_grown),
-		cmocka_unit_test(it_is_cut_also_without_that_operation),
+		cmocka_unit_test_setup_teardown(
+			it_is_cut_also_without_that_operation, test_mask_keep,
+			test_mask_restore),
 		cmocka_unit_test(a_length_of_int_max_is_not_refused),
 		cmocka_unit_test(
 			a_write_to_a_pipe_without_readers_is_epipe_and_no_signal),

@@ -5,6 +5,7 @@
 #include "rota/rota.h"
 #include "ring/features.h"
 #include "support/blocked.h"
+#include "support/mask.h"
 #include "support/random.h"
 #include "support/run.h"
 #include "task/task.h"
@@ -15,7 +16,6 @@
 #include <stdarg.h>
 #include <stdatomic.h>
 #include <stdlib.h>
-#include <string.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -279,19 +279,9 @@ static int wait_in_vain(void *arg)
 
 static void without_the_operation_it_is_enosys(void **state)
 {
-	const char *mask = getenv("ROTA_MASK");
-	char *before = mask ? strdup(mask) : NULL;
-	int result;
-
 	(void)state;
 	setenv("ROTA_MASK", "futex", 1);
-	result = test_run(wait_in_vain, NULL);
-	if (before)
-		setenv("ROTA_MASK", before, 1);
-	else
-		unsetenv("ROTA_MASK");
-	free(before);
-	assert_int_equal(result, -ENOSYS);
+	assert_int_equal(test_run(wait_in_vain, NULL), -ENOSYS);
 }
 
 int main(void)
@@ -304,7 +294,9 @@ int main(void)
 		cmocka_unit_test(as_many_are_woken_as_is_said),
 		cmocka_unit_test(a_task_and_a_thread_wake_each_other),
 		cmocka_unit_test(a_shared_word_is_woken_by_another_process),
-		cmocka_unit_test(without_the_operation_it_is_enosys),
+		cmocka_unit_test_setup_teardown(
+			without_the_operation_it_is_enosys, test_mask_keep,
+			test_mask_restore),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -6,6 +6,7 @@
 #include "rota/rota.h"
 #include "ring/features.h"
 #include "support/blocked.h"
+#include "support/mask.h"
 #include "support/process.h"
 #include "support/run.h"
 #include "task/task.h"
@@ -14,35 +15,11 @@
 #include <signal.h>
 #include <stdarg.h>
 #include <stdlib.h>
-#include <string.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
 #include <cmocka.h>
-
-/* ROTA_MASK as it was, and what each half of a test adds to it. */
-static char *mask_before;
-
-static int keep_mask(void **state)
-{
-	const char *mask = getenv("ROTA_MASK");
-
-	(void)state;
-	mask_before = mask ? strdup(mask) : NULL;
-	return 0;
-}
-
-static int restore_mask(void **state)
-{
-	(void)state;
-	if (mask_before)
-		setenv("ROTA_MASK", mask_before, 1);
-	else
-		unsetenv("ROTA_MASK");
-	free(mask_before);
-	return 0;
-}
 
 static int look(void *arg)
 {
@@ -372,7 +349,7 @@ static void what_a_look_and_a_descriptor_say_is_told(void **state)
 }
 
 #define CASE(name) \
-	cmocka_unit_test_setup_teardown(name, keep_mask, restore_mask)
+	cmocka_unit_test_setup_teardown(name, test_mask_keep, test_mask_restore)
 
 int main(void)
 {

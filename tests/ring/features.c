@@ -5,6 +5,7 @@
 #include "ring/ring.h"
 #include "support/kernel.h"
 #include "support/log.h"
+#include "support/mask.h"
 #include "support/run.h"
 
 #include <errno.h>
@@ -15,29 +16,6 @@
 #include <string.h>
 
 #include <cmocka.h>
-
-static char *mask_before;
-
-static int keep_mask(void **state)
-{
-	const char *mask = getenv("ROTA_MASK");
-
-	(void)state;
-	mask_before = mask ? strdup(mask) : NULL;
-	return 0;
-}
-
-static int restore_mask(void **state)
-{
-	(void)state;
-	if (mask_before)
-		setenv("ROTA_MASK", mask_before, 1);
-	else
-		unsetenv("ROTA_MASK");
-	free(mask_before);
-	mask_before = NULL;
-	return 0;
-}
 
 static void masks(const char *words, unsigned expected)
 {
@@ -242,7 +220,7 @@ static void waits_end_in_time_by_every_mask(void **state)
 }
 
 #define CASE(name) \
-	cmocka_unit_test_setup_teardown(name, keep_mask, restore_mask)
+	cmocka_unit_test_setup_teardown(name, test_mask_keep, test_mask_restore)
 
 int main(void)
 {
