@@ -4,6 +4,7 @@
  */
 #include "rota/rota.h"
 #include "support/blocked.h"
+#include "support/pair.h"
 #include "support/run.h"
 
 #include <fcntl.h>
@@ -69,23 +70,11 @@ struct stage {
 	struct letter letter;
 };
 
-static int open_pair(struct stage *stage)
-{
-	return socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, stage->pair)
-		       ? -errno
-		       : 0;
-}
-
-static int close_pair(struct stage *stage)
-{
-	return rota_close(stage->pair[0]) | rota_close(stage->pair[1]);
-}
-
 static int pass_descriptor(void *arg)
 {
 	struct stage *stage = arg;
 	struct letter sent;
-	int error = open_pair(stage), fd;
+	int error = test_pair_open(stage->pair), fd;
 
 	stage->codes[0] = rota_sendmsg(
 		stage->pair[1], letter_enclose(&sent, stage->pair[1]), 0);
@@ -95,7 +84,7 @@ static int pass_descriptor(void *arg)
 	stage->codes[2] = fcntl(fd, F_GETFD);
 	stage->codes[3] = rota_send(fd, "x", 1, 0);
 	stage->codes[4] = rota_recv(stage->pair[0], sent.bytes, 16, 0);
-	return error | rota_close(fd) | close_pair(stage);
+	return error | rota_close(fd) | test_pair_close(stage->pair);
 }
 
 static void a_descriptor_that_is_passed_is_close_on_exec(void **state)
@@ -116,7 +105,7 @@ static int refuse(void *arg)
 	struct msghdr *message = letter_open(&stage->letter);
 	struct rota_deadline deadline;
 	int *codes = stage->codes;
-	int error = open_pair(stage);
+	int error = test_pair_open(stage->pair);
 
 	message->msg_controllen = 0;
 	codes[0] = rota_sendmsg(stage->pair[0], NULL, 0);

@@ -4,6 +4,7 @@
  */
 #include "rota/rota.h"
 #include "support/kernel.h"
+#include "support/pair.h"
 #include "support/run.h"
 
 #include <fcntl.h>
@@ -29,19 +30,6 @@ struct stage {
 	size_t got;
 };
 
-/* A connected pair, unless the test brings its own. */
-static int open_pair(struct stage *stage)
-{
-	return socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, stage->pair)
-		       ? -errno
-		       : 0;
-}
-
-static int close_pair(struct stage *stage)
-{
-	return rota_close(stage->pair[0]) | rota_close(stage->pair[1]);
-}
-
 /* A connected pair over TCP: [0] accepted, [1] dialled. */
 static int open_tcp_pair(struct stage *stage)
 {
@@ -59,7 +47,7 @@ static int open_tcp_pair(struct stage *stage)
 static int send_and_receive(void *arg)
 {
 	struct stage *stage = arg;
-	int error = open_pair(stage);
+	int error = test_pair_open(stage->pair);
 
 	stage->codes[0] = rota_send(stage->pair[1], "hello", 5, 0);
 	stage->codes[1] = rota_recv(stage->pair[0], stage->bytes, 2, MSG_PEEK);
@@ -70,7 +58,7 @@ static int send_and_receive(void *arg)
 	stage->codes[5] = rota_send(stage->pair[0], "back", 4, 0);
 	stage->codes[6] = rota_recv(stage->pair[1], stage->bytes + 32, 32, 0);
 	stage->codes[7] = rota_send(stage->pair[1], "x", 1, 0);
-	return error | close_pair(stage);
+	return error | test_pair_close(stage->pair);
 }
 
 static void what_is_sent_is_received_also_half_closed(void **state)
@@ -90,12 +78,12 @@ static int refuse(void *arg)
 {
 	struct stage *stage = arg;
 	char byte = 0;
-	int error = open_pair(stage);
+	int error = test_pair_open(stage->pair);
 
 	stage->codes[0] =
 		rota_recv(stage->pair[0], &byte, (size_t)INT_MAX + 1, 0);
 	stage->codes[1] = rota_send(stage->pair[0], &byte, SIZE_MAX, 0);
-	error |= close_pair(stage);
+	error |= test_pair_close(stage->pair);
 	stage->codes[2] = rota_recv(stage->pair[0], &byte, 1, 0);
 	stage->codes[3] = rota_send(stage->pair[0], &byte, 1, 0);
 	stage->codes[4] = rota_shutdown(stage->pair[0], SHUT_RD);
@@ -131,14 +119,14 @@ static int wait_for_byte(void *value)
 static int send_later(void *arg)
 {
 	struct stage *stage = arg;
-	int error = open_pair(stage);
+	int error = test_pair_open(stage->pair);
 
 	rota_group_open(&stage->group, NULL);
 	error |= rota_go(&stage->group, wait_for_byte, stage);
 	error |= rota_sleep(ROTA_MILLISECOND);
 	error |= rota_send(stage->pair[1], "late", 4, 0) != 4;
 	error |= rota_group_wait(&stage->group);
-	return error | close_pair(stage);
+	return error | test_pair_close(stage->pair);
 }
 
 static void a_receive_waits_for_bytes(void **state)
@@ -154,7 +142,7 @@ static void a_receive_waits_for_bytes(void **state)
 static int shut_down_later(void *arg)
 {
 	struct stage *stage = arg;
-	int error = open_pair(stage);
+	int error = test_pair_open(stage->pair);
 
 	stage->codes[0] = -1;
 	rota_group_open(&stage->group, NULL);
@@ -162,7 +150,7 @@ static int shut_down_later(void *arg)
 	error |= rota_sleep(ROTA_MILLISECOND);
 	error |= rota_shutdown(stage->pair[0], SHUT_RDWR);
 	error |= rota_group_wait(&stage->group);
-	return error | close_pair(stage);
+	return error | test_pair_close(stage->pair);
 }
 
 static void a_shutdown_ends_the_receives_of_others(void **state)
@@ -210,7 +198,7 @@ static int send_large(void *arg)
 	error |= rota_shutdown(stage->pair[1], SHUT_WR);
 	error |= rota_group_wait(&stage->group);
 	free(text);
-	return error | close_pair(stage);
+	return error | test_pair_close(stage->pair);
 }
 
 static void send_all_sends_all_in_as_many_sends_as_it_takes(void **state)
@@ -254,12 +242,12 @@ static int send_shortened(void *arg)
 {
 	struct short_sends *sends = arg;
 	struct stage *stage = &sends->stage;
-	int error = open_pair(stage);
+	int error = test_pair_open(stage->pair);
 
 	stage->codes[0] = rota_send_all(stage->pair[1], "abc", 3, &stage->done);
 	stage->codes[1] = rota_send_all(stage->pair[1], "def", 3, &stage->done);
 	stage->codes[2] = rota_send_all(stage->pair[1], "", 0, NULL);
-	return error | close_pair(stage);
+	return error | test_pair_close(stage->pair);
 }
 
 static void a_send_that_takes_nothing_ends_send_all(void **state)
@@ -342,7 +330,7 @@ static int send_to_deaf(void *arg)
 	error |= rota_shutdown(stage->pair[1], SHUT_WR);
 	/* Every byte that it counts has gone out, and no more. */
 	error |= drain(&stage);
-	return error | close_pair(stage);
+	return error | test_pair_close(stage->pair);
 }
 
 static void
@@ -362,7 +350,7 @@ static int poll_pair(void *arg)
 {
 	struct stage *stage = arg;
 	struct rota_deadline deadline;
-	int error = open_pair(stage);
+	int error = test_pair_open(stage->pair);
 
 	stage->codes[0] = rota_poll(stage->pair[0], POLLIN | POLLOUT);
 	rota_deadline_begin(&deadline, rota_after_ns(ROTA_MILLISECOND));
@@ -413,14 +401,14 @@ static int receive_late(void *arg)
 {
 	struct stage *stage = arg;
 	struct rota_deadline deadline;
-	int error = open_pair(stage);
+	int error = test_pair_open(stage->pair);
 
 	rota_deadline_begin(&deadline, rota_after_ns(ROTA_MILLISECOND));
 	stage->codes[0] = rota_recv(stage->pair[0], stage->bytes, 64, 0);
 	stage->codes[1] = rota_deadline_end(&deadline);
 	error |= rota_send(stage->pair[1], "kept", 4, 0) != 4;
 	stage->codes[2] = rota_recv(stage->pair[0], stage->bytes, 64, 0);
-	return error | close_pair(stage);
+	return error | test_pair_close(stage->pair);
 }
 
 static void a_receive_that_was_late_has_taken_no_byte(void **state)

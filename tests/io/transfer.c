@@ -5,6 +5,7 @@
  */
 #include "rota/rota.h"
 #include "support/blocked.h"
+#include "support/pair.h"
 #include "support/run.h"
 
 #include <setjmp.h>
@@ -133,13 +134,6 @@ struct stage {
 	char bytes[16];
 };
 
-static int open_pair(struct stage *stage)
-{
-	return socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, stage->pair)
-		       ? -errno
-		       : 0;
-}
-
 static int receive_pieces(void *value)
 {
 	struct stage *stage = *(struct stage **)value;
@@ -155,7 +149,7 @@ static int send_pieces(void *arg)
 {
 	struct stage *stage = arg;
 	struct rota_group group;
-	int error = open_pair(stage);
+	int error = test_pair_open(stage->pair);
 
 	rota_group_open(&group, NULL);
 	error |= rota_go(&group, receive_pieces, stage);
@@ -166,7 +160,7 @@ static int send_pieces(void *arg)
 	error |= rota_sleep(ROTA_MILLISECOND);
 	error |= rota_shutdown(stage->pair[1], SHUT_WR);
 	error |= rota_group_wait(&group);
-	return error | rota_close(stage->pair[0]) | rota_close(stage->pair[1]);
+	return error | test_pair_close(stage->pair);
 }
 
 static void all_of_it_comes_in_pieces_and_an_end_before_is_enodata(void **state)
@@ -186,7 +180,7 @@ static int refuse(void *arg)
 {
 	struct stage *stage = arg;
 	struct rota_deadline deadline;
-	int error = open_pair(stage), *results = stage->codes;
+	int error = test_pair_open(stage->pair), *results = stage->codes;
 	const int fd = stage->pair[0];
 
 	for (int i = 0; i < 8; i++)
@@ -248,12 +242,12 @@ static int receive_shortened(void *arg)
 {
 	struct short_ones *ones = arg;
 	struct stage *stage = &ones->stage;
-	int error = open_pair(stage);
+	int error = test_pair_open(stage->pair);
 
 	error |= rota_send_all(stage->pair[1], "abcdef", 6, NULL);
 	stage->codes[0] =
 		rota_recv_full(stage->pair[0], stage->bytes, 3, stage->done);
-	return error | rota_close(stage->pair[0]) | rota_close(stage->pair[1]);
+	return error | test_pair_close(stage->pair);
 }
 
 static void receives_that_are_short_are_gone_on_with(void **state)

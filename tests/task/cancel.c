@@ -4,6 +4,7 @@
  */
 #include "rota/rota.h"
 #include "support/kernel.h"
+#include "support/pair.h"
 #include "support/run.h"
 #include "support/trail.h"
 
@@ -24,18 +25,6 @@ struct stage {
 };
 
 static const struct rota_cancellation enough = { -EPIPE, "enough" };
-
-static int open_pair(struct stage *stage)
-{
-	return socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, stage->pair)
-		       ? -errno
-		       : 0;
-}
-
-static int close_pair(struct stage *stage)
-{
-	return rota_close(stage->pair[0]) | rota_close(stage->pair[1]);
-}
 
 static int sleep_long(void *value)
 {
@@ -160,7 +149,7 @@ static int owner_in_verbs(void *arg)
 	struct stage *stage = arg;
 	struct rota_group tasks;
 	char byte;
-	int error = open_pair(stage);
+	int error = test_pair_open(stage->pair);
 
 	for (int i = 0; i < 3; i++) {
 		rota_group_open(&tasks, NULL);
@@ -174,7 +163,7 @@ static int owner_in_verbs(void *arg)
 			stage->codes[i] = rota_poll(stage->pair[0], 1);
 		error |= rota_group_wait(&tasks) != -EXDEV;
 	}
-	return error | close_pair(stage);
+	return error | test_pair_close(stage->pair);
 }
 
 static void the_owners_verbs_return_when_a_member_fails(void **state)
@@ -220,14 +209,14 @@ static int release_in_turns(void *value)
 
 	/* Release verbs work in a cancelled task, and wait joins. */
 	stage->codes[0] = rota_shutdown(stage->pair[0], SHUT_RDWR);
-	stage->codes[1] = close_pair(stage);
+	stage->codes[1] = test_pair_close(stage->pair);
 	return code;
 }
 
 static int cancel_releasers(void *arg)
 {
 	struct stage *stage = arg;
-	int error = open_pair(stage);
+	int error = test_pair_open(stage->pair);
 
 	rota_group_open(&stage->group, NULL);
 	error |= rota_go(&stage->group, release_in_turns, stage);
