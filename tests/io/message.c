@@ -185,25 +185,6 @@ a_receive_that_was_stopped_took_no_byte_and_no_descriptor(void **state)
 	test_blocked(&recvmsg_verb, 16, true);
 }
 
-static int fill_pair(struct race *race)
-{
-	static const char block[4096];
-	const int error = race_open_pair(race);
-
-	while (send(race->fd, block, sizeof(block), MSG_DONTWAIT) > 0)
-		;
-	return error;
-}
-
-static int empty_pair(struct race *race)
-{
-	char block[4096];
-
-	while (recv(race->peer, block, sizeof(block), MSG_DONTWAIT) > 0)
-		;
-	return 0;
-}
-
 static int call_sendmsg(struct race *race)
 {
 	struct letter letter;
@@ -212,10 +193,14 @@ static int call_sendmsg(struct race *race)
 	return rota_sendmsg(race->fd, &letter.message, 0);
 }
 
-static const struct race_verb sendmsg_verb = {
-	"sendmsg", fill_pair, call_sendmsg,      empty_pair,
-	NULL,      false,     IORING_OP_SENDMSG, 0
-};
+static const struct race_verb sendmsg_verb = { "sendmsg",
+					       race_open_full_pair,
+					       call_sendmsg,
+					       race_empty_pair,
+					       NULL,
+					       false,
+					       IORING_OP_SENDMSG,
+					       0 };
 
 static void a_send_that_found_no_room_sends_when_there_is(void **state)
 {

@@ -143,17 +143,10 @@ static int splice_in(struct race *race)
 	return n;
 }
 
-static bool byte_remains(struct race *race)
-{
-	char byte;
-
-	return recv(race->fd, &byte, 1, MSG_DONTWAIT) == 1;
-}
-
 /* fd_in has nothing yet, and is what is closed. */
 static const struct race_verb in_verb = {
-	"splice",     make_pipe_in, splice_in,        race_send_byte,
-	byte_remains, false,        IORING_OP_SPLICE, 20 * ROTA_MILLISECOND
+	"splice",          make_pipe_in, splice_in,        race_send_byte,
+	race_byte_remains, false,        IORING_OP_SPLICE, 20 * ROTA_MILLISECOND
 };
 
 /* The race's descriptor is the pipe's end to write to, which is full. */

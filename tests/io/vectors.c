@@ -194,32 +194,6 @@ static int call_readv(struct race *race)
 	return rota_readv(race->fd, pieces, 2);
 }
 
-static bool byte_remains(struct race *race)
-{
-	char byte;
-
-	return recv(race->fd, &byte, 1, MSG_DONTWAIT) == 1;
-}
-
-static int fill_pair(struct race *race)
-{
-	static const char block[4096];
-	const int error = race_open_pair(race);
-
-	while (send(race->fd, block, sizeof(block), MSG_DONTWAIT) > 0)
-		;
-	return error;
-}
-
-static int empty_pair(struct race *race)
-{
-	char block[4096];
-
-	while (recv(race->peer, block, sizeof(block), MSG_DONTWAIT) > 0)
-		;
-	return 0;
-}
-
 static int call_writev(struct race *race)
 {
 	struct iovec pieces[] = { { "a", 1 }, { "b", 1 } };
@@ -227,15 +201,19 @@ static int call_writev(struct race *race)
 	return rota_writev(race->fd, pieces, 2);
 }
 
-static const struct race_verb readv_verb = { "readv",         race_open_pair,
-					     call_readv,      race_send_byte,
-					     byte_remains,    false,
-					     IORING_OP_READV, 0 };
+static const struct race_verb readv_verb = { "readv",           race_open_pair,
+					     call_readv,        race_send_byte,
+					     race_byte_remains, false,
+					     IORING_OP_READV,   0 };
 
-static const struct race_verb writev_verb = {
-	"writev", fill_pair, call_writev,      empty_pair,
-	NULL,     false,     IORING_OP_WRITEV, 0
-};
+static const struct race_verb writev_verb = { "writev",
+					      race_open_full_pair,
+					      call_writev,
+					      race_empty_pair,
+					      NULL,
+					      false,
+					      IORING_OP_WRITEV,
+					      0 };
 
 static void one_that_waits_ends_in_every_way(void **state)
 {

@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
+#include <sys/socket.h>
 
 #include <cmocka.h>
 
@@ -80,4 +81,30 @@ void test_told(const struct race_verb *verb, int right)
 		assert_false(race.early);
 		assert_int_equal(race.result, right);
 	}
+}
+
+int race_open_full_pair(struct race *race)
+{
+	static const char block[4096];
+	const int error = race_open_pair(race);
+
+	while (send(race->fd, block, sizeof(block), MSG_DONTWAIT) > 0)
+		;
+	return error;
+}
+
+int race_empty_pair(struct race *race)
+{
+	char block[4096];
+
+	while (recv(race->peer, block, sizeof(block), MSG_DONTWAIT) > 0)
+		;
+	return 0;
+}
+
+bool race_byte_remains(struct race *race)
+{
+	char byte;
+
+	return recv(race->fd, &byte, 1, MSG_DONTWAIT) == 1;
 }

@@ -24,4 +24,10 @@ void test_blocked(const struct race_verb *verb, int right, bool closes);
  * was done is told. Only for a verb that does not wait. */
 void test_told(const struct race_verb *verb, int right);
 
+/* For verbs of a test's own, beside those of support/race.h: a connected pair
+ * that has no room for more; makes room; takes the byte, if it is there. */
+int race_open_full_pair(struct race *race);
+int race_empty_pair(struct race *race);
+bool race_byte_remains(struct race *race);
+
 #endif
