@@ -194,34 +194,26 @@ static int be_race(void *value)
 	return seen->codes[0] < 0 ? seen->codes[0] : 0;
 }
 
-static int cancel_race(void *arg)
+/* Cancels at 5 the group in which the race is held. */
+static int call_off(struct seen *seen, int (*race)(void *))
 {
-	struct seen *seen = arg;
 	struct rota_group group;
 	int error, outcome;
 
 	rota_group_open(&group, NULL);
-	error = rota_go(&group, be_race, seen);
+	error = rota_go(&group, race, seen);
 	error |= rota_sleep(5);
 	rota_group_cancel(&group, (struct rota_cancellation){ -EPERM, NULL });
 	outcome = rota_group_wait(&group);
 	return error ? -EPROTO : outcome;
 }
 
-/* One that has won by then, while the loser clings to a shield. */
-static int cling(void *value)
+static int cancel_race(void *arg)
 {
-	const struct actor *actor = value;
-	struct rota_shield shield;
-	int code;
-
-	rota_shield_begin(&shield, ROTA_SECOND);
-	code = rota_sleep(actor->sleep_ns);
-	rota_shield_end(&shield);
-	story_note(actor->trail, actor->name, rota_cancelled());
-	return code ? code : rota_cancelled();
+	return call_off(arg, be_race);
 }
 
+/* One that has won by then, while the loser clings to a shield. */
 static int be_won_race(void *value)
 {
 	struct seen *seen = *(struct seen **)value;
@@ -231,24 +223,16 @@ static int be_won_race(void *value)
 	rota_group_open(&seen->group, &options);
 	error = rota_go(&seen->group, act,
 			((struct actor){ &seen->trail, "a", 1, 7, 0 }));
-	error |= rota_go(&seen->group, cling,
-			 ((struct actor){ &seen->trail, "b", 20, 8, 0 }));
+	error |= rota_go(
+		&seen->group, act_in_shield,
+		((struct actor){ &seen->trail, "b", 20, -ECANCELED, 0 }));
 	seen->codes[0] = rota_group_wait(&seen->group);
 	return error;
 }
 
 static int cancel_won_race(void *arg)
 {
-	struct seen *seen = arg;
-	struct rota_group group;
-	int error, outcome;
-
-	rota_group_open(&group, NULL);
-	error = rota_go(&group, be_won_race, seen);
-	error |= rota_sleep(5);
-	rota_group_cancel(&group, (struct rota_cancellation){ -EPERM, NULL });
-	outcome = rota_group_wait(&group);
-	return error ? -EPROTO : outcome;
+	return call_off(arg, be_won_race);
 }
 
 static void a_race_may_be_called_off_but_what_was_won_stays(void **state)

@@ -138,28 +138,15 @@ static void of_two_the_one_that_fails_stops_the_other(void **state)
 }
 
 /* In a shield nobody is told anything, so that both fail. */
-static int fail_in_shield(void *value)
-{
-	const struct actor *actor = value;
-	struct rota_shield shield;
-	int code;
-
-	rota_shield_begin(&shield, ROTA_SECOND);
-	code = rota_sleep(actor->sleep_ns);
-	rota_shield_end(&shield);
-	story_note(actor->trail, actor->name, rota_cancelled());
-	return code ? code : actor->result;
-}
-
 static int both_fail(void *arg)
 {
 	struct seen *seen = arg;
 	int error;
 
 	open_seen(seen);
-	error = rota_go(&seen->group, fail_in_shield,
+	error = rota_go(&seen->group, act_in_shield,
 			((struct actor){ &seen->trail, "a", 5, -EIO, 0 }));
-	error |= rota_go(&seen->group, fail_in_shield,
+	error |= rota_go(&seen->group, act_in_shield,
 			 ((struct actor){ &seen->trail, "b", 5, -EDOM, 0 }));
 	return error ? -EPROTO : rota_group_wait(&seen->group);
 }
@@ -209,6 +196,18 @@ static void errors_of_those_who_are_told_to_end_are_all_kept(void **state)
 	assert_int_equal(seen.codes[1], -EDOM);
 }
 
+/* Runs it in a group, beside one that fails at 5. */
+static int fail_beside(struct seen *seen, int (*fn)(void *))
+{
+	int error;
+
+	open_seen(seen);
+	error = rota_go(&seen->group, fn, seen);
+	error |= rota_go(&seen->group, act,
+			 ((struct actor){ &seen->trail, "a", 5, -EIO, 0 }));
+	return error ? -EPROTO : rota_group_wait(&seen->group);
+}
+
 /* A group inside whose member fails as it is cleaned up. */
 static int clean_up_badly(void *value)
 {
@@ -226,14 +225,7 @@ static int clean_up_badly(void *value)
 
 static int fail_beside_a_group(void *arg)
 {
-	struct seen *seen = arg;
-	int error;
-
-	open_seen(seen);
-	error = rota_go(&seen->group, clean_up_badly, seen);
-	error |= rota_go(&seen->group, act,
-			 ((struct actor){ &seen->trail, "a", 5, -EIO, 0 }));
-	return error ? -EPROTO : rota_group_wait(&seen->group);
+	return fail_beside(arg, clean_up_badly);
 }
 
 static void
@@ -266,14 +258,7 @@ static int hold_two(void *value)
 
 static int fail_and_release(void *arg)
 {
-	struct seen *seen = arg;
-	int error;
-
-	open_seen(seen);
-	error = rota_go(&seen->group, hold_two, seen);
-	error |= rota_go(&seen->group, act,
-			 ((struct actor){ &seen->trail, "a", 5, -EIO, 0 }));
-	return error ? -EPROTO : rota_group_wait(&seen->group);
+	return fail_beside(arg, hold_two);
 }
 
 static void what_is_held_is_released_last_first_though_all_is_off(void **state)

@@ -25,3 +25,16 @@ int act(void *value)
 		return actor->result;
 	return actor->spoiled ? actor->spoiled : code;
 }
+
+int act_in_shield(void *value)
+{
+	const struct actor *actor = value;
+	struct rota_shield shield;
+	int code;
+
+	rota_shield_begin(&shield, ROTA_SECOND);
+	code = rota_sleep(actor->sleep_ns);
+	rota_shield_end(&shield);
+	story_note(actor->trail, actor->name, rota_cancelled());
+	return code ? code : actor->result;
+}

@@ -26,6 +26,10 @@ struct actor {
 /* For rota_go with a struct actor. */
 int act(void *value);
 
+/* The same in a shield, so that it sleeps through whatever comes: "name! " if
+ * it was cancelled meanwhile. It returns its result in either case. */
+int act_in_shield(void *value);
+
 /* Notes a name and how a verb ended, as an actor does. */
 void story_note(struct test_trail *trail, const char *name, int code);
 
