@@ -12,16 +12,29 @@
 #include <cmocka.h>
 
 struct scene {
+	void (*direct)(struct scene *scene); /* tells the puppets what to do */
 	struct test_show show;
+	unsigned slots;           /* of the show's group */
 	struct rota_group others; /* of those who are not inside */
 	int codes[6];             /* of rota_go; 1: not back then */
 	enum test_puppet_state state;
 };
 
-/* Runs the director under a clock of the test's. */
-static void run_scene(int (*direct)(void *), struct scene *scene)
+static int play(void *arg)
 {
-	assert_int_equal(test_run_timed(direct, scene), 0);
+	struct scene *scene = arg;
+
+	test_show_open(&scene->show, scene->slots);
+	scene->direct(scene);
+	test_show_close(&scene->show);
+	return 0;
+}
+
+/* Runs the director under a clock of the test's. */
+static void run_scene(void (*direct)(struct scene *), struct scene *scene)
+{
+	scene->direct = direct;
+	assert_int_equal(test_run_timed(play, scene), 0);
 }
 
 /* A member, settled. */
@@ -45,28 +58,23 @@ static struct test_puppet *inside(struct test_puppet *owner)
 	return puppet;
 }
 
-static int wait_inside_then_join(void *arg)
+static void wait_inside_then_join(struct scene *scene)
 {
-	struct scene *scene = arg;
-	struct test_puppet *holder, *waiter;
+	struct test_puppet *holder = member(scene);
+	struct test_puppet *waiter = inside(holder);
 
-	test_show_open(&scene->show, 1);
-	holder = member(scene);
-	waiter = inside(holder);
 	test_puppet_do(waiter, TEST_GO);
 	scene->codes[0] = waiter->code;
 	test_puppet_do(holder, TEST_JOIN);
 	scene->codes[1] = waiter->code;
 	test_puppet_do(waiter, TEST_END);
 	scene->state = holder->state;
-	test_show_close(&scene->show);
-	return 0;
 }
 
 static void
 a_wait_inside_is_refused_when_the_holder_of_the_slot_joins(void **state)
 {
-	struct scene scene = { 0 };
+	struct scene scene = { .slots = 1 };
 
 	(void)state;
 	run_scene(wait_inside_then_join, &scene);
@@ -75,25 +83,20 @@ a_wait_inside_is_refused_when_the_holder_of_the_slot_joins(void **state)
 	assert_int_equal(scene.state, TEST_LISTENS);
 }
 
-static int join_then_wait_inside(void *arg)
+static void join_then_wait_inside(struct scene *scene)
 {
-	struct scene *scene = arg;
-	struct test_puppet *holder, *waiter;
+	struct test_puppet *holder = member(scene);
+	struct test_puppet *waiter = inside(holder);
 
-	test_show_open(&scene->show, 1);
-	holder = member(scene);
-	waiter = inside(holder);
 	test_puppet_do(holder, TEST_JOIN);
 	test_puppet_do(waiter, TEST_GO);
 	scene->codes[0] = waiter->code;
 	scene->state = waiter->state;
-	test_show_close(&scene->show);
-	return 0;
 }
 
 static void a_wait_inside_is_refused_while_the_holder_joins(void **state)
 {
-	struct scene scene = { 0 };
+	struct scene scene = { .slots = 1 };
 
 	(void)state;
 	run_scene(join_then_wait_inside, &scene);
@@ -103,11 +106,10 @@ static void a_wait_inside_is_refused_while_the_holder_joins(void **state)
 
 /* The owners of three levels join in any order: the last one closes the
  * circle. */
-static int join_three_levels(struct scene *scene, const int order[3])
+static void join_three_levels(struct scene *scene, const int order[3])
 {
 	struct test_puppet *owners[3], *waiter;
 
-	test_show_open(&scene->show, 1);
 	owners[0] = member(scene);
 	owners[1] = inside(owners[0]);
 	owners[2] = inside(owners[1]);
@@ -118,33 +120,32 @@ static int join_three_levels(struct scene *scene, const int order[3])
 		test_puppet_do(owners[order[i]], TEST_JOIN);
 	}
 	scene->codes[3] = waiter->code;
-	test_show_close(&scene->show);
-	return 0;
 }
 
-static int join_outwards(void *arg)
+static void join_outwards(struct scene *scene)
 {
-	return join_three_levels(arg, (const int[]){ 2, 1, 0 });
+	join_three_levels(scene, (const int[]){ 2, 1, 0 });
 }
 
-static int join_inwards(void *arg)
+static void join_inwards(struct scene *scene)
 {
-	return join_three_levels(arg, (const int[]){ 0, 1, 2 });
+	join_three_levels(scene, (const int[]){ 0, 1, 2 });
 }
 
-static int join_the_middle_last(void *arg)
+static void join_the_middle_last(struct scene *scene)
 {
-	return join_three_levels(arg, (const int[]){ 0, 2, 1 });
+	join_three_levels(scene, (const int[]){ 0, 2, 1 });
 }
 
 static void through_three_levels_the_last_join_closes_the_circle(void **state)
 {
-	static int (*const orders[])(void *) = { join_outwards, join_inwards,
-						 join_the_middle_last };
+	static void (*const orders[])(struct scene *) = {
+		join_outwards, join_inwards, join_the_middle_last
+	};
 
 	(void)state;
 	for (int i = 0; i < 3; i++) {
-		struct scene scene = { 0 };
+		struct scene scene = { .slots = 1 };
 
 		run_scene(orders[i], &scene);
 		for (int joined = 0; joined < 3; joined++)
@@ -153,12 +154,10 @@ static void through_three_levels_the_last_join_closes_the_circle(void **state)
 	}
 }
 
-static int wait_while_one_works(void *arg)
+static void wait_while_one_works(struct scene *scene)
 {
-	struct scene *scene = arg;
 	struct test_puppet *holder, *worker, *waiter;
 
-	test_show_open(&scene->show, 2);
 	holder = member(scene);
 	worker = member(scene);
 	waiter = inside(holder);
@@ -167,13 +166,11 @@ static int wait_while_one_works(void *arg)
 	scene->codes[0] = waiter->code;
 	test_puppet_do(worker, TEST_END);
 	scene->codes[1] = waiter->code;
-	test_show_close(&scene->show);
-	return 0;
 }
 
 static void while_one_holder_works_the_others_wait_for_its_slot(void **state)
 {
-	struct scene scene = { 0 };
+	struct scene scene = { .slots = 2 };
 
 	(void)state;
 	run_scene(wait_while_one_works, &scene);
@@ -181,12 +178,10 @@ static void while_one_holder_works_the_others_wait_for_its_slot(void **state)
 	assert_int_equal(scene.codes[1], 0);
 }
 
-static int join_both(void *arg)
+static void join_both(struct scene *scene)
 {
-	struct scene *scene = arg;
 	struct test_puppet *holders[2], *waiters[2];
 
-	test_show_open(&scene->show, 2);
 	holders[0] = member(scene);
 	holders[1] = member(scene);
 	for (int i = 0; i < 2; i++) {
@@ -200,13 +195,11 @@ static int join_both(void *arg)
 	test_puppet_do(waiters[1], TEST_END);
 	test_puppet_do(holders[1], TEST_END);
 	scene->codes[2] = waiters[0]->code;
-	test_show_close(&scene->show);
-	return 0;
 }
 
 static void of_two_holders_who_join_the_second_ones_is_told(void **state)
 {
-	struct scene scene = { 0 };
+	struct scene scene = { .slots = 2 };
 
 	(void)state;
 	run_scene(join_both, &scene);
@@ -217,12 +210,10 @@ static void of_two_holders_who_join_the_second_ones_is_told(void **state)
 
 /* Two waits below one holder. Each is in a group of its own, so that one can
  * be cancelled. */
-static int hold_one_up_twice(void *arg)
+static void hold_one_up_twice(struct scene *scene)
 {
-	struct scene *scene = arg;
 	struct test_puppet *holder, *other, *owners[2], *waiters[2];
 
-	test_show_open(&scene->show, 2);
 	holder = member(scene);
 	other = member(scene);
 	owners[0] = inside(holder);
@@ -241,13 +232,11 @@ static int hold_one_up_twice(void *arg)
 	scene->codes[1] = waiters[1]->code;
 	test_puppet_do(other, TEST_GO);
 	scene->codes[2] = other->code;
-	test_show_close(&scene->show);
-	return 0;
 }
 
 static void who_is_held_up_by_two_waits_is_so_without_one_of_them(void **state)
 {
-	struct scene scene = { 0 };
+	struct scene scene = { .slots = 2 };
 
 	(void)state;
 	run_scene(hold_one_up_twice, &scene);
@@ -256,12 +245,10 @@ static void who_is_held_up_by_two_waits_is_so_without_one_of_them(void **state)
 	assert_int_equal(scene.codes[2], -EDEADLK);
 }
 
-static int wait_twice_below_one(void *arg)
+static void wait_twice_below_one(struct scene *scene)
 {
-	struct scene *scene = arg;
 	struct test_puppet *holder, *waiters[2];
 
-	test_show_open(&scene->show, 2);
 	holder = member(scene);
 	member(scene);
 	waiters[0] = inside(holder);
@@ -272,13 +259,11 @@ static int wait_twice_below_one(void *arg)
 	test_puppet_do(waiters[1], TEST_GO);
 	scene->codes[0] = waiters[0]->code;
 	scene->codes[1] = waiters[1]->code;
-	test_show_close(&scene->show);
-	return 0;
 }
 
 static void two_waits_below_one_holder_hold_up_one_slot(void **state)
 {
-	struct scene scene = { 0 };
+	struct scene scene = { .slots = 2 };
 
 	(void)state;
 	run_scene(wait_twice_below_one, &scene);
@@ -286,11 +271,10 @@ static void two_waits_below_one_holder_hold_up_one_slot(void **state)
 	assert_int_equal(scene.codes[1], 1);
 }
 
-static int cancel_below(struct scene *scene, bool settled)
+static void cancel_below(struct scene *scene, bool settled)
 {
 	struct test_puppet *holder, *other, *waiter;
 
-	test_show_open(&scene->show, 2);
 	holder = member(scene);
 	other = member(scene);
 	waiter = inside(holder);
@@ -306,23 +290,21 @@ static int cancel_below(struct scene *scene, bool settled)
 	if (holder->state == TEST_LISTENS)
 		test_puppet_do(holder, TEST_END);
 	scene->codes[2] = other->code;
-	test_show_close(&scene->show);
-	return 0;
 }
 
-static int cancel_below_and_settle(void *arg)
+static void cancel_below_and_settle(struct scene *scene)
 {
-	return cancel_below(arg, true);
+	cancel_below(scene, true);
 }
 
-static int cancel_below_at_once(void *arg)
+static void cancel_below_at_once(struct scene *scene)
 {
-	return cancel_below(arg, false);
+	cancel_below(scene, false);
 }
 
 static void a_cancelled_wait_below_holds_nobody_up(void **state)
 {
-	struct scene scene = { 0 };
+	struct scene scene = { .slots = 2 };
 
 	(void)state;
 	run_scene(cancel_below_and_settle, &scene);
@@ -334,7 +316,7 @@ static void a_cancelled_wait_below_holds_nobody_up(void **state)
 /* Members are told of a cancel after the task that cancelled has suspended. */
 static void nor_does_one_that_has_not_been_told_yet(void **state)
 {
-	struct scene scene = { 0 };
+	struct scene scene = { .slots = 2 };
 
 	(void)state;
 	run_scene(cancel_below_at_once, &scene);
@@ -344,27 +326,22 @@ static void nor_does_one_that_has_not_been_told_yet(void **state)
 }
 
 /* The group in between is cancelled: its owner, which is told first, joins. */
-static int cancel_then_join(void *arg)
+static void cancel_then_join(struct scene *scene)
 {
-	struct scene *scene = arg;
-	struct test_puppet *holder, *waiter;
+	struct test_puppet *holder = member(scene);
+	struct test_puppet *waiter = inside(holder);
 
-	test_show_open(&scene->show, 1);
-	holder = member(scene);
-	waiter = inside(holder);
 	test_puppet_do(waiter, TEST_GO);
 	rota_group_cancel(&holder->own[0],
 			  (struct rota_cancellation){ 0, NULL });
 	test_show_settle();
 	scene->codes[0] = waiter->code;
 	scene->state = holder->state;
-	test_show_close(&scene->show);
-	return 0;
 }
 
 static void a_cancelled_wait_is_told_of_the_cancel_by_a_join_too(void **state)
 {
-	struct scene scene = { 0 };
+	struct scene scene = { .slots = 1 };
 
 	(void)state;
 	run_scene(cancel_then_join, &scene);
@@ -372,12 +349,10 @@ static void a_cancelled_wait_is_told_of_the_cancel_by_a_join_too(void **state)
 	assert_int_equal(scene.state, TEST_ENDED);
 }
 
-static int wait_in_background(void *arg)
+static void wait_in_background(struct scene *scene)
 {
-	struct scene *scene = arg;
 	struct test_puppet *holder, *background;
 
-	test_show_open(&scene->show, 1);
 	holder = member(scene);
 	background =
 		test_puppet_add_background(&scene->show, &scene->show.group);
@@ -386,13 +361,11 @@ static int wait_in_background(void *arg)
 	scene->codes[0] = background->code;
 	test_puppet_do(holder, TEST_END);
 	scene->codes[1] = background->code;
-	test_show_close(&scene->show);
-	return 0;
 }
 
 static void a_background_member_that_waits_holds_no_slot_up(void **state)
 {
-	struct scene scene = { 0 };
+	struct scene scene = { .slots = 1 };
 
 	(void)state;
 	run_scene(wait_in_background, &scene);
@@ -401,12 +374,10 @@ static void a_background_member_that_waits_holds_no_slot_up(void **state)
 }
 
 /* Who is joined ends its background members itself. */
-static int wait_in_background_below(void *arg)
+static void wait_in_background_below(struct scene *scene)
 {
-	struct scene *scene = arg;
 	struct test_puppet *holder, *worker, *background;
 
-	test_show_open(&scene->show, 1);
 	holder = member(scene);
 	worker = inside(holder);
 	background = test_puppet_add_background(&scene->show, &holder->own[0]);
@@ -417,13 +388,11 @@ static int wait_in_background_below(void *arg)
 	test_puppet_do(worker, TEST_END);
 	scene->codes[1] = background->code;
 	scene->state = holder->state;
-	test_show_close(&scene->show);
-	return 0;
 }
 
 static void nor_does_one_of_a_group_below(void **state)
 {
-	struct scene scene = { 0 };
+	struct scene scene = { .slots = 1 };
 
 	(void)state;
 	run_scene(wait_in_background_below, &scene);
@@ -432,23 +401,13 @@ static void nor_does_one_of_a_group_below(void **state)
 	assert_int_equal(scene.state, TEST_LISTENS);
 }
 
-static struct test_puppet *outsider(struct scene *scene)
+/* The outsider is the show's first puppet. */
+static void wait_outside(struct scene *scene)
 {
-	struct test_puppet *puppet =
-		test_puppet_add(&scene->show, &scene->others);
-
-	test_show_settle();
-	return puppet;
-}
-
-static int wait_outside(void *arg)
-{
-	struct scene *scene = arg;
 	struct test_puppet *holders[2], *first;
 
-	rota_group_open(&scene->others, NULL);
-	test_show_open(&scene->show, 2);
-	first = outsider(scene);
+	first = test_puppet_add(&scene->show, &scene->others);
+	test_show_settle();
 	holders[0] = member(scene);
 	holders[1] = member(scene);
 	test_puppet_do(first, TEST_GO);
@@ -461,17 +420,26 @@ static int wait_outside(void *arg)
 	test_puppet_do(holders[1], TEST_END);
 	scene->codes[3] = first->code;
 	scene->codes[4] = holders[0]->code;
-	test_show_close(&scene->show);
-	test_puppet_do(first, TEST_END);
-	return rota_group_wait(&scene->others);
+}
+
+/* The others' group lies around the show's. */
+static int play_beside_others(void *arg)
+{
+	struct scene *scene = arg;
+	int error;
+
+	rota_group_open(&scene->others, NULL);
+	error = play(scene);
+	test_puppet_do(&scene->show.puppets[0], TEST_END);
+	return error | rota_group_wait(&scene->others);
 }
 
 static void an_outsider_waits_and_gets_its_slot_in_its_turn(void **state)
 {
-	struct scene scene = { 0 };
+	struct scene scene = { .slots = 2, .direct = wait_outside };
 
 	(void)state;
-	run_scene(wait_outside, &scene);
+	assert_int_equal(test_run_timed(play_beside_others, &scene), 0);
 	assert_int_equal(scene.codes[0], 1);
 	assert_int_equal(scene.codes[1], 1);
 	assert_int_equal(scene.codes[2], -EDEADLK);
@@ -479,25 +447,20 @@ static void an_outsider_waits_and_gets_its_slot_in_its_turn(void **state)
 	assert_int_equal(scene.codes[4], 1);
 }
 
-static int drain_around(void *arg)
+static void drain_around(struct scene *scene)
 {
-	struct scene *scene = arg;
-	struct test_puppet *holder, *waiter;
+	struct test_puppet *holder = member(scene);
+	struct test_puppet *waiter = inside(holder);
 
-	test_show_open(&scene->show, 1);
-	holder = member(scene);
-	waiter = inside(holder);
 	test_puppet_do(waiter, TEST_GO);
 	rota_group_drain(&scene->show.group, ROTA_NEVER);
 	test_puppet_do(holder, TEST_JOIN);
 	scene->codes[0] = waiter->code;
-	test_show_close(&scene->show);
-	return 0;
 }
 
 static void a_drain_goes_before_the_circle(void **state)
 {
-	struct scene scene = { 0 };
+	struct scene scene = { .slots = 1 };
 
 	(void)state;
 	run_scene(drain_around, &scene);
