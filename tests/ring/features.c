@@ -82,15 +82,14 @@ static void an_unknown_word_is_an_error_that_lists_the_words(void **state)
 	}
 }
 
-static unsigned features_with(unsigned masked)
+static unsigned features_of(const struct ri_kernel *kernel, unsigned masked)
 {
 	const struct ri_ring_options options = { .masked = masked };
 	const struct ri_log log = { 0 };
 	struct ri_ring ring;
 	unsigned features;
 
-	assert_int_equal(ri_ring_open(&ring, &ri_kernel_linux, &log, &options),
-			 0);
+	assert_int_equal(ri_ring_open(&ring, kernel, &log, &options), 0);
 	features = ring.features;
 	ri_ring_close(&ring);
 	return features;
@@ -98,11 +97,12 @@ static unsigned features_with(unsigned masked)
 
 static void a_masked_feature_is_not_used(void **state)
 {
-	const unsigned all = features_with(0);
+	const unsigned all = features_of(&ri_kernel_linux, 0);
 
 	(void)state;
 	for (unsigned masked = 0; masked < 64; masked++)
-		assert_int_equal(features_with(masked), all & ~masked);
+		assert_int_equal(features_of(&ri_kernel_linux, masked),
+				 all & ~masked);
 	if (!all)
 		test_skip("this kernel has nothing that could be masked");
 }
@@ -110,28 +110,21 @@ static void a_masked_feature_is_not_used(void **state)
 /* On a kernel that does not know the flag of absolute waits. */
 static void a_flag_that_the_kernel_refuses_is_not_used(void **state)
 {
-	const struct ri_ring_options options = { 0 };
-	const struct ri_log log = { 0 };
 	struct test_kernel kernel;
-	struct ri_ring ring;
 
 	(void)state;
 	test_kernel_init(&kernel);
 	test_kernel_fail(&kernel, &(struct test_fault){ .call = TEST_ENTER,
 							.error = -EINVAL });
-	assert_int_equal(ri_ring_open(&ring, &kernel.table, &log, &options), 0);
-	assert_int_equal(ring.features & RI_FEATURE_ABS_TIMER, 0);
-	ri_ring_close(&ring);
+	assert_int_equal(features_of(&kernel.table, 0) & RI_FEATURE_ABS_TIMER,
+			 0);
 	assert_int_equal(test_kernel_left(&kernel), 0);
 }
 
 /* A kernel without the probe has none of what it tells of. */
 static void without_a_probe_no_operation_is_used(void **state)
 {
-	const struct ri_ring_options options = { 0 };
-	const struct ri_log log = { 0 };
 	struct test_kernel kernel;
-	struct ri_ring ring;
 
 	(void)state;
 	test_kernel_init(&kernel);
@@ -139,11 +132,10 @@ static void without_a_probe_no_operation_is_used(void **state)
 			 &(struct test_fault){ .call = TEST_ENROLL,
 					       .detail = IORING_REGISTER_PROBE,
 					       .error = -EINVAL });
-	assert_int_equal(ri_ring_open(&ring, &kernel.table, &log, &options), 0);
-	assert_int_equal(ring.features & (RI_FEATURE_FUTEX | RI_FEATURE_WAITID |
-					  RI_FEATURE_FTRUNCATE),
+	assert_int_equal(features_of(&kernel.table, 0) &
+				 (RI_FEATURE_FUTEX | RI_FEATURE_WAITID |
+				  RI_FEATURE_FTRUNCATE),
 			 0);
-	ri_ring_close(&ring);
 }
 
 /* A kernel that lacks one operation. */
@@ -172,21 +164,16 @@ static void an_operation_that_lacks_is_the_one_not_used(void **state)
 		{ RI_OP_FUTEX_WAIT, RI_FEATURE_FUTEX },
 		{ RI_OP_FTRUNCATE, RI_FEATURE_FTRUNCATE },
 	};
-	const struct ri_ring_options options = { 0 };
-	const struct ri_log log = { 0 };
-	const unsigned all = features_with(0);
+	const unsigned all = features_of(&ri_kernel_linux, 0);
 	struct test_kernel kernel;
-	struct ri_ring ring;
 
 	(void)state;
 	test_kernel_init(&kernel);
 	kernel.table.enroll = enroll_lacking;
 	for (int i = 0; i < 3; i++) {
 		lacking = lacks[i].opcode;
-		assert_int_equal(
-			ri_ring_open(&ring, &kernel.table, &log, &options), 0);
-		assert_int_equal(ring.features, all & ~lacks[i].feature);
-		ri_ring_close(&ring);
+		assert_int_equal(features_of(&kernel.table, 0),
+				 all & ~lacks[i].feature);
 	}
 }
 
