@@ -249,24 +249,11 @@ static void while_one_is_there_others_may_come(void **state)
 
 /* Spawners queue at the limit when the group is cancelled, while its members
  * cling to their slots. */
-static int cling(void *value)
-{
-	const struct actor *actor = value;
-	struct rota_shield shield;
-	int code;
-
-	rota_shield_begin(&shield, ROTA_SECOND);
-	code = rota_sleep(actor->sleep_ns);
-	rota_shield_end(&shield);
-	story_note(actor->trail, actor->name, rota_cancelled());
-	return code;
-}
-
 static int queue_up(void *value)
 {
 	struct seen *seen = *(struct seen **)value;
 	const struct actor child = { &seen->trail, "child", 10, 0, 0 };
-	const int code = rota_go(&seen->group, cling, child);
+	const int code = rota_go(&seen->group, act_in_shield, child);
 
 	seen->value += !code;
 	story_note(&seen->trail, "spawner", code);
@@ -286,8 +273,8 @@ static int cancel_a_queue(void *arg)
 					   .mode = ROTA_GROUP_KEEP_GOING });
 	rota_group_open(&seen->group,
 			&(struct rota_group_options){ .limit = 2 });
-	error |= rota_go(&seen->group, cling, child);
-	error |= rota_go(&seen->group, cling, child);
+	error |= rota_go(&seen->group, act_in_shield, child);
+	error |= rota_go(&seen->group, act_in_shield, child);
 	for (int i = 0; i < 4; i++)
 		error |= rota_go(&spawners, queue_up, seen);
 	error |= rota_sleep(12);
