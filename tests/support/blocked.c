@@ -96,9 +96,10 @@ int race_open_full_pair(struct race *race)
 int race_empty_pair(struct race *race)
 {
 	char block[4096];
+	ssize_t n;
 
-	while (recv(race->peer, block, sizeof(block), MSG_DONTWAIT) > 0)
-		;
+	while ((n = recv(race->peer, block, sizeof(block), MSG_DONTWAIT)) > 0)
+		race->held += (unsigned)n;
 	return 0;
 }
 

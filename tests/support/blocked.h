@@ -25,7 +25,8 @@ void test_blocked(const struct race_verb *verb, int right, bool closes);
 void test_told(const struct race_verb *verb, int right);
 
 /* For verbs of a test's own, beside those of support/race.h: a connected pair
- * that has no room for more; makes room; takes the byte, if it is there. */
+ * that has no room for more; takes all that came to the peer, and adds to
+ * race->held how many bytes; takes the byte, if it is there. */
 int race_open_full_pair(struct race *race);
 int race_empty_pair(struct race *race);
 bool race_byte_remains(struct race *race);
