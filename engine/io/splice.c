@@ -68,14 +68,16 @@ int rota_splice(int fd_in, int64_t offset_in, int fd_out, int64_t offset_out,
 	const struct move move = { fd_in,      offset_in, fd_out,
 				   offset_out, bytes,     flags };
 
-	struct ri_second second;
+	struct ri_second in, out;
 	int result;
 
-	ri_second_begin(&second, __func__, fd_in);
+	ri_second_begin(&in, __func__, fd_in);
+	ri_second_begin(&out, __func__, fd_out);
 	if (!bytes || bytes > INT_MAX || flags & SPLICE_F_NONBLOCK)
 		result = move_once(&move, 0);
 	else
 		result = move_when_ready(&move);
-	ri_second_end(&second);
+	ri_second_end(&out);
+	ri_second_end(&in);
 	return result;
 }

@@ -91,12 +91,12 @@ static inline int ri_verb_again(const char *verb)
 	return self->scope->code ? self->scope->code : -EBADF;
 }
 
-/* Where a verb that is about two descriptors is listed under the second one,
- * from begin to end, over all its operations. In its frame. */
+/* Where a verb that is about two descriptors is listed under one of them, from
+ * begin to end, whichever its operations are about. In its frame. */
 struct ri_second {
 	struct rota_chain sharing; /* as in struct rota_task */
 	struct rota_task *task;    /* who runs the verb */
-	int fd;                    /* the second descriptor; < 0: unlisted */
+	int fd;                    /* the descriptor; < 0: unlisted */
 };
 
 void ri_second_begin(struct ri_second *second, const char *verb, int fd);

@@ -189,11 +189,32 @@ static const struct race_verb out_verb = {
 	NULL,     false,          IORING_OP_SPLICE, 20 * ROTA_MILLISECOND
 };
 
+/* The race's descriptor is a socket to write to, and the pipe is empty. */
+static int make_pipe_empty(struct race *race)
+{
+	const int error = race_open_pair(race);
+
+	return pipe2(between, O_CLOEXEC) ? -errno : error;
+}
+
+static int fill_pipe(struct race *race)
+{
+	(void)race;
+	return write(between[1], "x", 1) == 1 ? 0 : -errno;
+}
+
+/* fd_in has nothing yet, and the other one is closed. */
+static const struct race_verb empty_verb = {
+	"splice", make_pipe_empty, splice_out,       fill_pipe,
+	NULL,     false,           IORING_OP_SPLICE, 20 * ROTA_MILLISECOND
+};
+
 static void a_splice_that_waits_ends_in_every_way_by_either_end(void **state)
 {
 	(void)state;
 	test_blocked(&in_verb, 1, true);
 	test_blocked(&out_verb, 1, true);
+	test_blocked(&empty_verb, 1, true);
 }
 
 /* Only a socket makes the move itself wait: one with too little room. */
