@@ -38,6 +38,9 @@ int rota_futex_wake(const uint32_t *word, unsigned count, unsigned flags)
 	ri_task_self(__func__);
 	if (flags & ~ROTA_FUTEX_SHARED || count > INT_MAX)
 		return -EINVAL;
+	/* The kernel takes 0 for 1. */
+	if (!count)
+		return 0;
 	kernel = ri_tasks_here()->loop.kernel;
 	return kernel->futex_wake(kernel, word, (int)count,
 				  flags & ROTA_FUTEX_SHARED);

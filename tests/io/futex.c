@@ -153,8 +153,9 @@ static int wake_some(void *arg)
 	for (int i = 0; i < 5; i++)
 		error |= rota_go(&group, wait_and_count, &woken);
 	error |= rota_sleep(ROTA_MILLISECOND);
-	/* A wake of the other kind finds nobody. */
+	/* A wake of the other kind finds nobody, nor does one of none. */
 	error |= rota_futex_wake(&word, 9, ROTA_FUTEX_SHARED);
+	error |= rota_futex_wake(&word, 0, 0);
 	seen[0] = (unsigned)rota_futex_wake(&word, 2, 0);
 	while (woken < 2)
 		rota_yield();
