@@ -7,11 +7,18 @@
  */
 #include "rota/file.h"
 #include "rota/socket.h"
+#include "rota/task.h"
 #include "task/operation.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
+
+/* What a poll tells without being asked, and a move returns at once. */
+#define POLL_ENDS ((unsigned)(POLLERR | POLLHUP | POLLNVAL))
+
+/* How soon it is looked again at a socket that cannot be polled. */
+#define LOOK_AGAIN_NS ((int64_t)10000000)
 
 struct move {
 	int fd_in;
@@ -35,12 +42,23 @@ static int move_once(const struct move *move, unsigned flags)
 	return ri_verb_await(entry, "rota_splice", move->fd_out);
 }
 
-/* Waits until one end is ready. 0 or -errno. */
+/* Waits until one end is ready. 0 or -errno. A socket whose peer has shut down
+ * its side makes every poll come back at once, room or not: a move would hold a
+ * thread until there is some. */
 static int poll_one(int fd, unsigned events)
 {
-	const int came = rota_poll(fd, events);
+	for (;;) {
+		const int came = rota_poll(fd, events);
+		int error = came < 0 ? came : ri_verb_again("rota_splice");
 
-	return came < 0 ? came : ri_verb_again("rota_splice");
+		if (error || (unsigned)came & (events | POLL_ENDS))
+			return error;
+		error = rota_sleep(LOOK_AGAIN_NS);
+		if (!error)
+			error = ri_verb_again("rota_splice");
+		if (error)
+			return error;
+	}
 }
 
 static int move_when_ready(const struct move *move)

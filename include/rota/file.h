@@ -117,7 +117,8 @@ int rota_fallocate(int fd, int mode, int64_t offset, int64_t bytes)
  *
  * It waits until there is something to be read and room to write it, unless
  * SPLICE_F_NONBLOCK is given. A cancel ends this wait, and so does a close of
- * either descriptor; nothing was moved then. The move itself is made on a
+ * either descriptor; nothing was moved then. (Room in a socket whose peer has
+ * shut down its side is looked for every 10 ms.) The move itself is made on a
  * worker thread, and waits only for a socket: one that has too little room for
  * what is in the pipe, or whose bytes another task took. A cancel, or a close
  * of either, ends that too; if something was moved, it returns how much. */

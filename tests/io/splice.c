@@ -322,6 +322,50 @@ static void those_that_wait_hold_no_thread(void **state)
 	close_all(&stage);
 }
 
+/* Nothing more goes into the socket, and its peer will send nothing. */
+static int fill_half_closed(const struct stage *stage)
+{
+	static const char block[4096];
+
+	while (send(stage->pair[1], block, sizeof(block), MSG_DONTWAIT) > 0)
+		;
+	return shutdown(stage->pair[0], SHUT_WR) ? -errno : 0;
+}
+
+static int splice_many_half_closed(void *arg)
+{
+	struct stage *stage = arg;
+	struct rota_group group;
+	int error = fill_half_closed(stage), other[2];
+	char bytes[MANY] = { 0 };
+
+	if (pipe2(other, O_CLOEXEC))
+		return -errno;
+	error |= rota_write(stage->pipe[1], bytes, MANY) != MANY;
+	rota_group_open(&group, NULL);
+	for (int i = 0; i < MANY; i++)
+		error |= rota_go(&group, splice_one, stage);
+	for (int i = 0; i < 10 && !error; i++) {
+		error |= rota_sleep(ROTA_MILLISECOND);
+		error |= rota_splice(stage->file, 0, other[1], -1, 1, 0) != 1;
+		error |= rota_read(other[0], bytes, 1) != 1;
+	}
+	while (rota_recv(stage->pair[0], bytes, MANY, MSG_DONTWAIT) > 0)
+		rota_yield();
+	error |= rota_group_wait(&group);
+	return error | rota_close(other[0]) | rota_close(other[1]);
+}
+
+static void nor_do_those_whose_peer_has_sent_all(void **state)
+{
+	struct stage stage;
+
+	(void)state;
+	open_all(&stage);
+	assert_int_equal(test_run(splice_many_half_closed, &stage), 0);
+	close_all(&stage);
+}
+
 int main(void)
 {
 	static const struct CMUnitTest tests[] = {
@@ -331,6 +375,7 @@ int main(void)
 			a_splice_that_waits_ends_in_every_way_by_either_end),
 		cmocka_unit_test(a_move_that_had_moved_some_returns_how_much),
 		cmocka_unit_test(those_that_wait_hold_no_thread),
+		cmocka_unit_test(nor_do_those_whose_peer_has_sent_all),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
