@@ -91,15 +91,16 @@ static void write_orders(struct storm *storm, struct storm_script *script)
 {
 	struct lane_shape *shape = &script->shapes[0];
 	const unsigned two = count_orders(2);
-	const unsigned count = storm->round < two ? 2 : EVENTS_MAX;
-	const uint64_t round = storm->round < two ? storm->round
-						  : storm->round - two;
-	const uint64_t number = round * STRIDE + storm->seed;
+	const unsigned count = storm->rounds.round < two ? 2 : EVENTS_MAX;
+	const uint64_t round = storm->rounds.round < two
+				       ? storm->rounds.round
+				       : storm->rounds.round - two;
+	const uint64_t number = round * STRIDE + storm->rounds.seed;
 
 	shape->outer_deadline_ns = storm->start_ns + 2 * ROTA_SECOND;
 	shape->group_deadline_ns = ROTA_NEVER;
-	shape->inner[0] = (struct lane_inner){ MODEL_IDLE, 0 };
-	shape->inner[1] = (struct lane_inner){ MODEL_DEADLINE,
+	shape->inner[0] = (struct nest_inner){ MODEL_IDLE, 0 };
+	shape->inner[1] = (struct nest_inner){ MODEL_DEADLINE,
 					       storm->start_ns + ROTA_SECOND };
 	shape->inner_count = 2;
 	script->grace_ns = ROTA_SECOND / 2;

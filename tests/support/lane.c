@@ -13,42 +13,17 @@
 /* Memory that nobody may write to, or read, any more. */
 #define POISON 0xa5
 
-static int64_t now_ns(const struct lane *lane)
-{
-	const int64_t *clock_ns = lane->referee->clock_ns;
-
-	return clock_ns ? *clock_ns : lane->referee->fired_ns;
-}
-
-/* What is over shows in the model once the timers have fired; a task that
- * begins something sees the clock as the engine read it last. */
-static void open_scope(struct lane *lane, struct model_scope *scope,
-		       struct model_scope *parent)
-{
-	const int64_t engine_ns = ri_tasks_here()->loop.now_ns;
-
-	lane->model.now_ns = now_ns(lane);
-	model_open(&lane->model, scope, parent);
-	if (scope->deadline_ns > engine_ns || scope->kind == MODEL_SHIELD)
-		return;
-	scope->deadline_ns = ROTA_NEVER;
-	scope->expired = !scope->code;
-	model_cancel(&lane->model, scope, -ETIME, -ETIME);
-}
-
 void lane_fired(struct lane *lane)
 {
 	if (!lane->model.open_count)
 		return;
 	model_time(&lane->model);
-	for (unsigned i = 0; i < lane->shape.inner_count; i++)
-		if (!lane->callbacks[i].over_turn && lane->inner[i].code)
-			lane->callbacks[i].over_turn = lane->referee->turn;
+	nest_fired(&lane->nest);
 }
 
 int lane_code(const struct lane *lane)
 {
-	return lane->here ? lane->here->code : 0;
+	return lane->nest.here ? lane->nest.here->code : 0;
 }
 
 /* As tasks do that release what they have before they end. */
@@ -59,16 +34,17 @@ static void linger(struct lane *lane)
 	lane_expect(lane, "closing at the end", rota_close(fd), 0);
 }
 
-static void call_verb(struct lane *lane)
+static void call_verb(void *arg)
 {
+	struct lane *lane = arg;
 	struct victim *victim = &lane->victim;
 	const bool timed = victim->class->traits & VICTIM_TIMED;
 
 	lane->verdict.before = lane_code(lane);
-	lane->verdict.due = victim->deadline_ns <= now_ns(lane);
+	lane->verdict.due = victim->deadline_ns <= nest_now_ns(lane->referee);
 	lane->timer.deadline_ns = victim->deadline_ns;
 	if (timed)
-		model_open(&lane->model, &lane->timer, lane->here);
+		model_open(&lane->model, &lane->timer, lane->nest.here);
 	lane->task = ri_task_of(ri_tasks_here()->loop.current);
 	victim->called = true;
 	victim->result = victim->class->call(victim);
@@ -83,95 +59,11 @@ static void call_verb(struct lane *lane)
 		linger(lane);
 }
 
-static void run_inside(struct lane *lane, unsigned depth);
-
-static void run_in_deadline(struct lane *lane, unsigned depth,
-			    struct model_scope *scope)
-{
-	struct rota_deadline deadline;
-
-	rota_deadline_begin(&deadline, lane->shape.inner[depth].time_ns);
-	run_inside(lane, depth + 1);
-	lane_expect(lane, "whether the deadline came",
-		    rota_deadline_end(&deadline), scope->expired);
-}
-
-static void run_in_shield(struct lane *lane, unsigned depth,
-			  struct model_scope *scope)
-{
-	struct rota_shield shield;
-
-	rota_shield_begin(&shield, lane->shape.inner[depth].time_ns);
-	run_inside(lane, depth + 1);
-	lane_expect(lane, "whether the grace ran out", rota_shield_end(&shield),
-		    scope->expired);
-}
-
-static void run_in_idle(struct lane *lane, unsigned depth,
-			struct model_scope *scope)
-{
-	struct rota_idle idle;
-
-	rota_idle_begin(&idle);
-	run_inside(lane, depth + 1);
-	lane_expect(lane, "whether the group drains", rota_idle_end(&idle),
-		    scope->drains);
-}
-
-static void call_back(void *arg)
-{
-	struct lane_callback *known = arg;
-
-	known->calls++;
-}
-
-/* It is called by the loop before the next timers but one. */
-static void run_in_callback(struct lane *lane, unsigned depth,
-			    struct model_scope *scope)
-{
-	struct lane_callback *known = &lane->callbacks[depth];
-	struct rota_callback callback;
-	bool missed;
-
-	rota_callback_begin(&callback, call_back, known);
-	run_inside(lane, depth + 1);
-	missed = rota_callback_end(&callback);
-	lane_expect(lane, "calls of the callback", known->calls, !missed);
-	if (!scope->code)
-		lane_expect(lane, "a callback without a cancel", missed, true);
-	else if (known->over_turn && lane->referee->turn > known->over_turn + 1)
-		lane_expect(lane, "a cancel without a callback", missed, false);
-}
-
-/* Its own scopes, one in the other, around the verb. */
-static void run_inside(struct lane *lane, unsigned depth)
-{
-	static void (*const run_in[])(struct lane *, unsigned,
-				      struct model_scope *) = {
-		[MODEL_DEADLINE] = run_in_deadline,
-		[MODEL_SHIELD] = run_in_shield,
-		[MODEL_IDLE] = run_in_idle,
-		[MODEL_CALLBACK] = run_in_callback,
-	};
-	struct model_scope *scope = &lane->inner[depth], *around = lane->here;
-
-	if (depth == lane->shape.inner_count) {
-		call_verb(lane);
-		return;
-	}
-	open_scope(lane, scope, around);
-	lane->here = scope;
-	run_in[scope->kind](lane, depth, scope);
-	model_close(&lane->model, scope);
-	lane->here = around;
-}
-
 static int run_victim(void *value)
 {
 	struct lane *lane = *(struct lane **)value;
 
-	lane->here = &lane->group_scopes[LANE_GROUP];
-	run_inside(lane, 0);
+	nest_run(&lane->nest, &lane->group_scopes[LANE_GROUP], call_verb, lane);
 	model_end(&lane->model, &lane->group_scopes[LANE_GROUP],
 		  lane->victim.result, false);
 	return lane->victim.result;
@@ -187,8 +79,8 @@ static int run_group(struct lane *lane, enum lane_group name, rota_task_fn *fn)
 	int error, result;
 
 	rota_group_open(&group, &options);
-	open_scope(lane, scope,
-		   name == LANE_GROUP ? scope - 1 : &lane->outer_deadline);
+	nest_open(&lane->model, lane->referee, scope,
+		  name == LANE_GROUP ? scope - 1 : &lane->outer_deadline);
 	lane->groups[name] = scope->group = &group;
 	model_spawn(scope);
 	error = rota_go(&group, fn, lane);
@@ -224,7 +116,7 @@ static int own_outer_group(void *value)
 	struct rota_deadline deadline;
 
 	rota_deadline_begin(&deadline, scope->deadline_ns);
-	open_scope(lane, scope, &lane->all);
+	nest_open(&lane->model, lane->referee, scope, &lane->all);
 	run_group(lane, LANE_OUTER_GROUP, own_group);
 	lane_expect(lane, "whether the outer deadline came",
 		    rota_deadline_end(&deadline), scope->expired);
@@ -248,16 +140,6 @@ static void shape_scopes(struct lane *lane)
 	lane->group_scopes[LANE_GROUP] =
 		(struct model_scope){ .kind = MODEL_GROUP,
 				      .deadline_ns = shape->group_deadline_ns };
-	for (unsigned i = 0; i < shape->inner_count; i++) {
-		const struct lane_inner *inner = &shape->inner[i];
-		const bool deadline = inner->kind == MODEL_DEADLINE;
-
-		lane->inner[i] = (struct model_scope){
-			.kind = inner->kind,
-			.deadline_ns = deadline ? inner->time_ns : ROTA_NEVER,
-			.grace_ns = inner->time_ns,
-		};
-	}
 	lane->timer = (struct model_scope){ .kind = MODEL_DEADLINE };
 }
 
@@ -271,9 +153,11 @@ int lane_prepare(struct lane *lane, const struct lane_shape *shape)
 	shape_scopes(lane);
 	model_open(&lane->model, &lane->all, NULL);
 	memset(&lane->verdict, 0, sizeof(lane->verdict));
-	lane->here = NULL;
 	lane->task = NULL;
-	memset(lane->callbacks, 0, sizeof(lane->callbacks));
+	lane->nest = (struct nest){ .model = &lane->model,
+				    .referee = lane->referee,
+				    .name = lane->victim.class->name };
+	nest_prepare(&lane->nest, shape->inner, shape->inner_count);
 	return victim_prepare(&lane->victim);
 }
 
@@ -284,8 +168,7 @@ int lane_go(struct lane *lane, struct rota_group *all)
 
 void lane_cancelled(struct lane *lane)
 {
-	lane->model.now_ns = now_ns(lane);
-	model_cancel(&lane->model, &lane->all, -ECANCELED, -ECANCELED);
+	nest_cancel(&lane->model, lane->referee, &lane->all, -ECANCELED);
 }
 
 void lane_cancel(struct lane *lane, enum lane_group name)
@@ -293,34 +176,24 @@ void lane_cancel(struct lane *lane, enum lane_group name)
 	if (!lane->groups[name])
 		return;
 	rota_group_cancel(lane->groups[name], (struct rota_cancellation){ 0 });
-	lane->model.now_ns = now_ns(lane);
-	model_cancel(&lane->model, &lane->group_scopes[name], -ECANCELED,
-		     -ECANCELED);
+	nest_cancel(&lane->model, lane->referee, &lane->group_scopes[name],
+		    -ECANCELED);
 }
 
-/* A grace of nothing may end now or with the next timers. */
 void lane_drain(struct lane *lane, enum lane_group name, int64_t grace_ns)
 {
-	struct rota_group *group = lane->groups[name];
-	struct model_scope *scope = &lane->group_scopes[name];
-
-	if (!group)
+	if (!lane->groups[name])
 		return;
-	rota_group_drain(group, grace_ns);
-	lane->model.now_ns = now_ns(lane);
-	model_drain(&lane->model, scope, grace_ns);
-	if (grace_ns > 0 || scope->code || !group->scope.code)
-		return;
-	scope->deadline_ns = ROTA_NEVER;
-	lane->model.now_ns = now_ns(lane);
-	model_cancel(&lane->model, scope, -ECANCELED, -ESHUTDOWN);
+	rota_group_drain(lane->groups[name], grace_ns);
+	nest_drained(&lane->model, lane->referee, &lane->group_scopes[name],
+		     grace_ns);
 }
 
 static int fail(void *value)
 {
 	struct lane *lane = *(struct lane **)value;
 
-	lane->model.now_ns = now_ns(lane);
+	nest_look(&lane->model, lane->referee);
 	model_end(&lane->model, &lane->group_scopes[LANE_GROUP], -EIO, false);
 	return -EIO;
 }

@@ -19,30 +19,16 @@
 
 #include "rota/rota.h"
 #include "support/kernel.h"
-#include "support/model.h"
+#include "support/nest.h"
 #include "support/victim.h"
-
-#define LANE_INNER_MAX 3
-
-/* A scope inside the victim's task. */
-struct lane_inner {
-	enum model_kind kind; /* all but MODEL_GROUP */
-	int64_t time_ns;      /* the deadline, or the shield's grace */
-};
 
 /* The scopes of one round. Deadlines are points in time, or ROTA_NEVER. */
 struct lane_shape {
 	int64_t outer_deadline_ns;
 	int64_t group_deadline_ns;
-	struct lane_inner inner[LANE_INNER_MAX]; /* the outermost first */
+	struct nest_inner inner[NEST_MAX]; /* the outermost first */
 	unsigned inner_count;
 	bool lingers; /* the victim closes something before it ends */
-};
-
-/* What is known of a callback. */
-struct lane_callback {
-	unsigned calls;
-	unsigned over_turn; /* when its scope was seen to be over; 0: not */
 };
 
 enum lane_group {
@@ -59,10 +45,9 @@ struct lane {
 	struct model model;
 	struct rota_group *groups[LANE_GROUPS]; /* NULL: it is not open */
 	struct model_scope all, outer_deadline, group_scopes[LANE_GROUPS],
-		inner[LANE_INNER_MAX], timer;
-	struct model_scope *here;     /* the victim's innermost scope */
+		timer;
+	struct nest nest;             /* the victim's own scopes */
 	const struct rota_task *task; /* the victim's, while it is called */
-	struct lane_callback callbacks[LANE_INNER_MAX]; /* by depth */
 	struct verdict verdict;
 };
 

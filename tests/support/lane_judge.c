@@ -101,12 +101,12 @@ void lane_judge(struct lane *lane)
 
 	verdict->code = lane_code(lane);
 	/* Members are told by a sweep, after all timers that were due. */
-	verdict->due |= lane->here->kind == MODEL_GROUP &&
+	verdict->due |= lane->nest.here->kind == MODEL_GROUP &&
 			victim->deadline_ns <= lane->referee->fired_ns;
-	verdict->told = model_was_told(lane->here, victim->result);
+	verdict->told = model_was_told(lane->nest.here, victim->result);
 	lane_expect(lane, "what the task is told", rota_cancelled(),
 		    verdict->code);
-	lane_expect(lane, "why", rota_cause().error, lane->here->cause);
+	lane_expect(lane, "why", rota_cause().error, lane->nest.here->cause);
 	if (lane->kernel)
 		judge_operations(lane);
 	judge_interruption(lane);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "support/storm.h"
 
+#include "support/clean.h"
 #include "support/process.h"
 #include "support/run.h"
 #include "support/storm_act.h"
@@ -183,13 +184,12 @@ static void prepare_round(struct storm *storm)
 	struct storm_script *script = &storm->script;
 	struct referee *referee = &storm->referee;
 
-	test_random_seed(&referee->random,
-			 storm_round_seed(storm, storm->round));
+	test_random_seed(&referee->random, rounds_seed(&storm->rounds));
 	referee->turn = 1;
 	memset(script, 0, sizeof(*script));
 	script->interruption = -ECANCELED;
 	script->lanes = 1;
-	storm->start_ns = (storm->round + 1) * (int64_t)ROUND_NS;
+	storm->start_ns = (storm->rounds.round + 1) * (int64_t)ROUND_NS;
 	storm->write(storm, script);
 	storm->kernel.clock_ns = storm->start_ns;
 	storm->kernel.spoil = 0;
@@ -239,19 +239,20 @@ static void play_round(struct storm *storm)
 static int direct(void *arg)
 {
 	struct storm *storm = arg;
-	const unsigned end = storm->end - storm->round > ROUNDS_A_RUN
-				     ? storm->round + ROUNDS_A_RUN
-				     : storm->end;
+	const unsigned end =
+		storm->rounds.end - storm->rounds.round > ROUNDS_A_RUN
+			? storm->rounds.round + ROUNDS_A_RUN
+			: storm->rounds.end;
 
-	storm->lowest = storm_lowest_descriptor();
-	while (storm->round < end) {
+	storm->lowest = clean_lowest_descriptor();
+	while (storm->rounds.round < end) {
 		play_round(storm);
 		if (storm->referee.broken)
 			return 0;
-		storm->round++;
+		storm->rounds.round++;
 	}
 	referee_expect(&storm->referee, "descriptors waited for at the end",
-		       storm_descriptors_waited_for(RI_DESCRIPTOR_BUCKETS), 0);
+		       clean_descriptors_waited_for(RI_DESCRIPTOR_BUCKETS), 0);
 	return 0;
 }
 
@@ -269,7 +270,8 @@ static void run_engine(struct storm *storm)
 
 	test_kernel_init(&storm->kernel);
 	test_kernel_clock(&storm->kernel,
-			  storm->round * (int64_t)ROUND_NS + ROTA_SECOND);
+			  storm->rounds.round * (int64_t)ROUND_NS +
+				  ROTA_SECOND);
 	test_kernel_hold(&storm->kernel, storm_watch, storm);
 	forward_now = storm->kernel.table.now_ns;
 	storm->kernel.table.now_ns = watch_now;
@@ -335,7 +337,8 @@ static void play_class(struct storm *storm, unsigned class)
 	set_up_companions(storm, class);
 	assert_int_equal(pipe2(quiet, O_CLOEXEC), 0);
 	storm->quiet = quiet[0];
-	while (storm->round < storm->end && !storm->referee.broken)
+	while (storm->rounds.round < storm->rounds.end &&
+	       !storm->referee.broken)
 		run_engine(storm);
 	if (storm->referee.broken)
 		storm_report(storm);
@@ -355,14 +358,13 @@ void storm_play(const struct storm_play *play)
 	test_random_init(&seeds);
 	for (unsigned i = 0; (class = victim_class_at(i)); i++) {
 		memset(&storm, 0, sizeof(storm));
-		storm.seed = seeds.state;
 		storm.write = play->write;
-		storm.end = storm_rounds(play->rounds);
 		if (play->quick && class->traits & VICTIM_SLOW)
 			continue;
-		if (!storm_chosen(&storm, class))
+		if (!rounds_begin(&storm.rounds, class->name, seeds.state,
+				  play->rounds))
 			continue;
-		storm_report_on_abort(&storm);
+		rounds_on_abort(storm_report, &storm);
 		play_class(&storm, i);
 	}
 }

@@ -5,13 +5,8 @@
  * script forces, while what the kernel says is held back and delivered by
  * hand. After each round nothing may be left.
  *
- * A round has a seed of its own, made of SEED, the name of the victim and the
- * number of the round: a round that failed is played again alone.
- *
- *	SEED         the seed of all, printed at the start; else from the clock
- *	ROTA_VERB    only this class of victims
- *	ROTA_ROUND   only this round
- *	ROTA_ROUNDS  how many rounds of each class
+ * Which rounds are played, and how one that failed is played again alone, is
+ * said in support/rounds.h; a round's name is that of its victim's class.
  *
  * The director is the first task of an engine that plays many rounds. It runs
  * the script, lets the loop make whole turns by sleeping for a nanosecond of a
@@ -21,6 +16,7 @@
 #define TEST_SUPPORT_STORM_H
 
 #include "support/lane.h"
+#include "support/rounds.h"
 
 #define STORM_LANES 4
 #define STORM_TWIN 3 /* the lane of whoever shares the first one's descriptor */
@@ -86,7 +82,7 @@ struct storm_script {
 
 struct storm;
 
-/* Writes the script of the round whose number is storm->round. */
+/* Writes the script of the round whose number is storm->rounds.round. */
 typedef void storm_write_fn(struct storm *storm, struct storm_script *script);
 
 struct storm {
@@ -95,10 +91,8 @@ struct storm {
 	struct lane lanes[STORM_LANES];
 	struct storm_script script;
 	storm_write_fn *write;
-	uint64_t seed;          /* of all rounds */
-	unsigned round;         /* the one that is played */
+	struct rounds rounds;   /* of this class */
 	int64_t start_ns;       /* the clock when it begins */
-	unsigned end;           /* the one that is not played any more */
 	unsigned steps_done;    /* of the script */
 	unsigned spoiled;       /* cancels of this round that missed */
 	unsigned hold;          /* what is held back now */
@@ -121,8 +115,5 @@ void storm_play(const struct storm_play *play);
 
 /* A script by the dice: short, and mostly in the same turn. */
 void storm_write_any(struct storm *storm, struct storm_script *script);
-
-/* How many rounds of each class are to be played if `rounds` is the default. */
-unsigned storm_rounds(unsigned rounds);
 
 #endif

@@ -14,10 +14,4 @@ void storm_check_loop(struct storm *storm);
  * closed. */
 void storm_check_descriptors(struct storm *storm);
 
-/* Which one would be opened next. */
-int storm_lowest_descriptor(void);
-
-/* How many of those below `end` somebody waits for. */
-unsigned storm_descriptors_waited_for(unsigned end);
-
 #endif

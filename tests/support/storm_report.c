@@ -1,17 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 #include "support/storm_report.h"
 
-#include "task/task.h"
-
-#include <errno.h>
 #include <inttypes.h>
-#include <signal.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-
-/* The storm that rages. */
-static const struct storm *current;
 
 static const char *const event_names[STORM_EVENTS] = {
 	[STORM_COMPLETE] = "complete",
@@ -40,49 +32,6 @@ static const char *const gap_names[STORM_GAPS] = {
 	[STORM_TWO_TURNS] = "after two turns",
 	[STORM_THREE_TURNS] = "after three turns",
 };
-
-/* FNV-1a: a class keeps its rounds when others are added. */
-static uint64_t hash(const char *text)
-{
-	uint64_t bits = 0xcbf29ce484222325;
-
-	for (; *text; text++)
-		bits = (bits ^ (unsigned char)*text) * 0x100000001b3;
-	return bits;
-}
-
-uint64_t storm_round_seed(const struct storm *storm, unsigned round)
-{
-	struct test_random random = {
-		.state = storm->seed ^ hash(storm->lanes[0].victim.class->name)
-	};
-
-	random.state = test_random_next(&random) + round;
-	return test_random_next(&random);
-}
-
-unsigned storm_rounds(unsigned rounds)
-{
-	const char *text = getenv("ROTA_ROUNDS");
-	const unsigned long given = text ? strtoul(text, NULL, 0) : 0;
-
-	if (given > 0 && given < UINT32_MAX)
-		return (unsigned)given;
-	return test_rounds(rounds);
-}
-
-bool storm_chosen(struct storm *storm, const struct victim_class *class)
-{
-	const char *verb = getenv("ROTA_VERB"), *round = getenv("ROTA_ROUND");
-
-	if (verb && strcmp(verb, class->name) != 0)
-		return false;
-	if (round) {
-		storm->round = (unsigned)strtoul(round, NULL, 0);
-		storm->end = storm->round + 1;
-	}
-	return true;
-}
 
 static void print_step(const struct storm *storm, unsigned index)
 {
@@ -134,7 +83,7 @@ static void print_shape(const struct storm *storm,
 	print_time(storm, "outer deadline", shape->outer_deadline_ns);
 	print_time(storm, "group's deadline", shape->group_deadline_ns);
 	for (unsigned i = 0; i < shape->inner_count; i++) {
-		const struct lane_inner *inner = &shape->inner[i];
+		const struct nest_inner *inner = &shape->inner[i];
 
 		if (inner->kind == MODEL_DEADLINE)
 			print_time(storm, "deadline", inner->time_ns);
@@ -165,8 +114,9 @@ static void print_lane(const struct storm *storm, unsigned index)
 	print_shape(storm, &storm->script.shapes[index]);
 }
 
-void storm_report(const struct storm *storm)
+void storm_report(const void *context)
 {
+	const struct storm *storm = context;
 	const struct referee *referee = &storm->referee;
 
 	if (referee->broken)
@@ -176,53 +126,13 @@ void storm_report(const struct storm *storm)
 	print_script(storm);
 	for (unsigned i = 0; i < storm->script.lanes; i++)
 		print_lane(storm, i);
-	fprintf(stderr,
-		"To play it again: SEED=%" PRIu64
-		" ROTA_VERB=%s ROTA_ROUND=%u %s\n",
-		storm->seed, storm->lanes[0].victim.class->name, storm->round,
-		program_invocation_name);
-}
-
-static void report_current(void)
-{
-	const struct storm *storm = current;
-
-	current = NULL;
-	if (storm)
-		storm_report(storm);
-}
-
-/* The signal comes again when this returns. */
-static void on_crash(int number)
-{
-	signal(number, SIG_DFL);
-	report_current();
-}
-
-/* Of the sanitizers, where there is one. */
-__attribute__((weak)) void
-__sanitizer_set_death_callback(void (*callback)(void));
-
-void storm_report_on_abort(const struct storm *storm)
-{
-	current = storm;
-	signal(SIGABRT, on_crash);
-	signal(SIGSEGV, on_crash);
-	signal(SIGBUS, on_crash);
-	if (__sanitizer_set_death_callback)
-		__sanitizer_set_death_callback(report_current);
+	rounds_print(&storm->rounds);
 }
 
 void storm_hang(struct storm *storm, struct lane *lane)
 {
-	char line[RI_TASK_LINE_BYTES];
-	const struct ri_tasks *tasks = ri_tasks_here();
-
 	storm->referee.broken = NULL;
 	storm->referee.whose = lane ? lane->victim.class->name : "the director";
 	referee_expect(&storm->referee, "whether it ends", false, true);
-	for (unsigned i = 0; i < tasks->made; i++)
-		if (ri_task_describe(tasks, &tasks->slab[i], line))
-			fprintf(stderr, "  %s\n", line);
-	abort();
+	rounds_hang();
 }

@@ -91,7 +91,7 @@ static int64_t at_half(const struct storm *storm, int halves)
 			  : storm->start_ns + halves * ROTA_SECOND / 2;
 }
 
-static struct lane_inner any_inner(struct storm *storm)
+static struct nest_inner any_inner(struct storm *storm)
 {
 	static const uint8_t kinds[] = { MODEL_DEADLINE, MODEL_DEADLINE,
 					 MODEL_SHIELD, MODEL_IDLE,
@@ -101,7 +101,7 @@ static struct lane_inner any_inner(struct storm *storm)
 				      ROTA_SECOND, ROTA_NEVER };
 	const enum model_kind kind = (enum model_kind)ANY_OF(storm, kinds);
 
-	return (struct lane_inner){
+	return (struct nest_inner){
 		kind, kind == MODEL_SHIELD
 			      ? ANY_OF(storm, graces_ns)
 			      : at_half(storm, ANY_OF(storm, halves))
@@ -129,13 +129,13 @@ static bool write_shape(struct storm *storm, struct lane_shape *shape)
 
 static bool write_shapes(struct storm *storm, struct storm_script *script)
 {
-	struct lane_inner *inner = script->shapes[STORM_TWIN].inner;
+	struct nest_inner *inner = script->shapes[STORM_TWIN].inner;
 	bool timed = false;
 
 	for (unsigned i = 0; i < script->lanes; i++)
 		timed |= write_shape(storm, &script->shapes[i]);
 	/* In a shield that never ends nothing would end the twin. */
-	for (unsigned i = 0; i < LANE_INNER_MAX; i++)
+	for (unsigned i = 0; i < NEST_MAX; i++)
 		if (inner[i].kind == MODEL_SHIELD)
 			inner[i].kind = MODEL_IDLE;
 	return timed;

@@ -1,0 +1,68 @@
+/* SPDX-License-Identifier: MIT */
+#include "support/clean.h"
+
+#include "task/task.h"
+
+#include <fcntl.h>
+#include <unistd.h>
+
+/* Descriptors of a test are below this. */
+#define DESCRIPTORS 256u
+
+/* Stacks that are neither free nor in use. */
+static unsigned stacks_lost(const struct ri_stack_class *class)
+{
+	unsigned free = 0;
+
+	for (const struct ri_stack *stack = class->free; stack;
+	     stack = stack->next)
+		free++;
+	return class->made - free - class->reserved;
+}
+
+unsigned clean_descriptors_waited_for(unsigned end)
+{
+	const struct ri_tasks *tasks = ri_tasks_here();
+	unsigned count = 0;
+
+	for (unsigned i = 0; i < end; i++)
+		count += tasks->descriptors[i] != NULL;
+	return count;
+}
+
+int clean_lowest_descriptor(void)
+{
+	const int fd = fcntl(0, F_DUPFD_CLOEXEC, 0);
+
+	close(fd);
+	return fd;
+}
+
+void clean_expect(struct referee *referee)
+{
+	const struct ri_tasks *tasks = ri_tasks_here();
+	const struct ri_stack_class *stacks =
+		&tasks->loop.stacks.classes[tasks->stack_class];
+
+	referee_expect(referee, "tasks alive", tasks->loop.live, 1);
+	referee_expect(referee, "tasks parked", tasks->parked, 0);
+	referee_expect(referee, "tasks that wait for a slot", tasks->blocked,
+		       0);
+	referee_expect(referee, "operations in flight", tasks->loop.in_flight,
+		       0);
+	referee_expect(referee, "timers", !ri_wheel_empty(&tasks->loop.wheel),
+		       false);
+	referee_expect(referee, "groups to tell of a cancel",
+		       !ri_list_empty(&tasks->sweeps), false);
+	referee_expect(referee, "cancels to write",
+		       !ri_fifo_empty(&tasks->cancels), false);
+	referee_expect(referee, "cancels to write again",
+		       !ri_fifo_empty(&tasks->retries), false);
+	referee_expect(referee, "cancels that missed", tasks->missed, 0);
+	referee_expect(referee, "tasks that wait for a descriptor",
+		       !ri_list_empty(&tasks->starved), false);
+	referee_expect(referee, "descriptors waited for",
+		       clean_descriptors_waited_for(DESCRIPTORS), 0);
+	referee_expect(referee, "stacks reserved", stacks->reserved, 1);
+	referee_expect(referee, "stacks lost", stacks_lost(stacks), 0);
+}
