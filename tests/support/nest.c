@@ -57,9 +57,10 @@ void nest_drained(struct model *model, const struct referee *referee,
 void nest_expect(const struct nest *nest, const char *law, int64_t seen,
 		 int64_t wanted)
 {
+	if (seen == wanted || nest->referee->broken)
+		return;
 	referee_expect(nest->referee, law, seen, wanted);
-	if (nest->referee->broken && !nest->referee->whose)
-		nest->referee->whose = nest->name;
+	nest->referee->whose = nest->name;
 }
 
 void nest_prepare(struct nest *nest, const struct nest_inner *inner,
@@ -69,6 +70,8 @@ void nest_prepare(struct nest *nest, const struct nest_inner *inner,
 	nest->count = count;
 	nest->here = NULL;
 	memset(nest->callbacks, 0, sizeof(nest->callbacks));
+	for (unsigned i = 0; i < NEST_MAX; i++)
+		nest->callbacks[i].nest = nest;
 	for (unsigned i = 0; i < count; i++) {
 		const bool deadline = inner[i].kind == MODEL_DEADLINE;
 
@@ -127,6 +130,8 @@ static void call_back(void *arg)
 	struct nest_callback *known = arg;
 
 	known->calls++;
+	if (known->nest->called)
+		known->nest->called(known->nest);
 }
 
 /* It is called by the loop before the next timers but one. */

@@ -22,6 +22,7 @@ struct nest_inner {
 
 /* What is known of a callback. */
 struct nest_callback {
+	struct nest *nest;
 	unsigned calls;
 	unsigned over_turn; /* when its scope was seen to be over; 0: not */
 };
@@ -38,6 +39,7 @@ struct nest {
 				     begun */
 	void (*fn)(void *arg);    /* called inside */
 	void *arg;
+	void (*called)(struct nest *nest); /* by a callback; or NULL */
 };
 
 /* For a round: name, model and referee are filled in. */
