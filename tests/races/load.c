@@ -43,6 +43,7 @@
 #define VICTIMS_MIN 64
 /* That one victim may have open, with what it makes. */
 #define DESCRIPTORS_OF_ONE 10
+/* Mostly; at times it is all of them, more than one turn tells of a cancel. */
 #define SQUAD_MAX 40
 /* Memory that nobody may write to any more. */
 #define POISON 0xa5
@@ -348,7 +349,8 @@ static void prepare_squads(struct load *load)
 	load->squad_count = 0;
 	while (first < load->active) {
 		struct squad *squad = &load->squads[load->squad_count++];
-		unsigned end = first + 1 + dice(load, SQUAD_MAX);
+		const unsigned most = dice(load, 16) ? SQUAD_MAX : VICTIMS_MAX;
+		unsigned end = first + 1 + dice(load, most);
 
 		if (end > load->active)
 			end = load->active;
