@@ -2,9 +2,10 @@
 /*
  * Races against the real kernel, by load: no seam and no clock of the test's.
  * Many victims at once (support/victim.h) wait on a ring that is far too small
- * for them; another thread gives them what they wait for, in any order, while
- * they are cancelled, late, drained and closed. When it happens is the
- * machine's to say: a seed gives the same script, not the same round.
+ * for them; another thread gives most of them what they wait for, in any order,
+ * while they are cancelled, late, drained and closed. Some get nothing: that
+ * must end them. When it happens is the machine's to say: a seed gives the same
+ * script, not the same round.
  *
  *	a squad, some of them: outer deadline
  *	  group, with a limit at times
@@ -69,6 +70,15 @@ enum shelter {
 	SHELTERS
 };
 
+/* What befalls a squad, and so ends those of it who get nothing. */
+enum trouble {
+	ANY_TROUBLE, /* cancelled in the end */
+	CLOSES,      /* all of them are closed */
+	DRAIN,       /* once, with a grace that does not end */
+	CANCEL,
+	TROUBLES
+};
+
 struct load;
 
 struct soldier {
@@ -76,6 +86,7 @@ struct soldier {
 	struct victim victim;
 	enum shelter shelter;
 	int64_t time_ns;   /* a deadline from now, or a grace */
+	bool starved;      /* it gets nothing of what it waits for */
 	unsigned calls;    /* of its callback */
 	bool accepted;     /* it will be called */
 	unsigned returned; /* how often the verb has */
@@ -84,6 +95,7 @@ struct soldier {
 struct squad {
 	struct load *load;
 	unsigned first, end; /* its soldiers */
+	enum trouble trouble;
 	unsigned limit;      /* of the group; 0: none */
 	int64_t deadline_ns; /* from now; ROTA_NEVER: none */
 	struct rota_group group;
@@ -229,12 +241,8 @@ static int serve(void *value)
 	return soldier->victim.result < 0 ? soldier->victim.result : 0;
 }
 
-static void close_one(struct squad *squad)
+static void close_one(struct soldier *soldier)
 {
-	struct load *load = squad->load;
-	const unsigned size = squad->end - squad->first;
-	struct soldier *soldier =
-		&load->soldiers[squad->first + dice(load, size)];
 	const int fd = soldier->victim.fd;
 
 	if (fd < 0 || soldier->victim.class->traits & VICTIM_OPEN)
@@ -243,17 +251,27 @@ static void close_one(struct squad *squad)
 	expect(soldier, "a close", rota_close(fd), 0);
 }
 
-/* Does something to the squad, or to one of it, after a while. */
-static int make_trouble(void *value)
+static void close_all(struct squad *squad)
 {
-	struct squad *squad = *(struct squad **)value;
+	for (unsigned i = squad->first; i < squad->end; i++)
+		close_one(&squad->load->soldiers[i]);
+}
+
+static void cancel(struct squad *squad)
+{
+	rota_group_cancel(&squad->group, (struct rota_cancellation){ 0 });
+}
+
+/* Does something to the squad, or to one of it, every once in a while. */
+static int make_any_trouble(struct squad *squad)
+{
 	struct load *load = squad->load;
+	const unsigned size = squad->end - squad->first;
 
 	while (!rota_sleep(any_ns(load))) {
 		switch (dice(load, 8)) {
 		case 0:
-			rota_group_cancel(&squad->group,
-					  (struct rota_cancellation){ 0 });
+			cancel(squad);
 			break;
 		case 1:
 			rota_group_drain(&squad->group, any_ns(load));
@@ -261,10 +279,28 @@ static int make_trouble(void *value)
 		case 2:
 			return -EIO;
 		default:
-			close_one(squad);
+			close_one(&load->soldiers[squad->first +
+						  dice(load, size)]);
 			break;
 		}
 	}
+	return 0;
+}
+
+static int make_trouble(void *value)
+{
+	struct squad *squad = *(struct squad **)value;
+
+	if (squad->trouble == ANY_TROUBLE)
+		return make_any_trouble(squad);
+	if (rota_sleep(any_ns(squad->load)))
+		return 0;
+	if (squad->trouble == CLOSES)
+		close_all(squad);
+	else if (squad->trouble == DRAIN)
+		rota_group_drain(&squad->group, ROTA_NEVER);
+	else
+		cancel(squad);
 	return 0;
 }
 
@@ -342,6 +378,31 @@ static void prepare_soldier(struct load *load, unsigned index)
 		soldier->victim.portion = soldier->victim.bytes / 4;
 }
 
+/* May it, what befalls the squad will end it? */
+static bool may_starve(const struct soldier *soldier, enum trouble trouble)
+{
+	switch (trouble) {
+	case CLOSES:
+		return soldier->victim.keeper >= 0;
+	case DRAIN:
+		return soldier->shelter == IDLE;
+	default:
+		return soldier->shelter != SHIELD ||
+		       soldier->time_ns != ROTA_NEVER;
+	}
+}
+
+/* With a limit it is others who have to go on first. */
+static void starve(struct squad *squad)
+{
+	struct load *load = squad->load;
+
+	for (unsigned i = squad->first; i < squad->end; i++)
+		load->soldiers[i].starved =
+			!dice(load, 3) &&
+			may_starve(&load->soldiers[i], squad->trouble);
+}
+
 static void prepare_squads(struct load *load)
 {
 	unsigned first = 0;
@@ -357,8 +418,10 @@ static void prepare_squads(struct load *load)
 		squad->load = load;
 		squad->first = first;
 		squad->end = end;
+		squad->trouble = (enum trouble)dice(load, TROUBLES);
 		squad->limit = dice(load, 2) ? 0 : 1 + dice(load, 8);
 		squad->deadline_ns = dice(load, 3) ? ROTA_NEVER : any_ns(load);
+		starve(squad);
 		first = end;
 	}
 }

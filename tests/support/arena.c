@@ -212,14 +212,23 @@ static __attribute__((noreturn)) void hang(struct arena *arena,
 	rounds_hang();
 }
 
-/* Who has been told to end has, unless it is stubborn. */
+/* Who has been told to end does, unless it is stubborn. */
 static void expect_promptness(struct arena *arena)
 {
+	bool told[ARENA_FIGHTERS];
+
 	for (unsigned i = 0; i < arena->count; i++) {
 		const struct fighter *fighter = &arena->fighters[i];
 
-		if (fighter->begun && !fighter->ended &&
-		    fighter->wait != ARENA_STUBBORN && fighter->nest.here->code)
+		told[i] = fighter->begun && fighter->nest.here->code;
+	}
+	for (unsigned i = 0; i < PROMPT_TURNS; i++)
+		pass_turn(arena);
+	for (unsigned i = 0; i < arena->count; i++) {
+		const struct fighter *fighter = &arena->fighters[i];
+
+		if (told[i] && !fighter->ended &&
+		    fighter->wait != ARENA_STUBBORN)
 			hang(arena, fighter->name);
 	}
 }
@@ -240,8 +249,6 @@ static void settle(struct arena *arena)
 	deliver(arena);
 	if (!arena->script.fed) {
 		arena_cancel(arena, &arena->outer_scope, -ENOLINK);
-		for (unsigned i = 0; i < PROMPT_TURNS; i++)
-			pass_turn(arena);
 		expect_promptness(arena);
 	}
 	for (unsigned turn = 0; !arena->over; turn++) {
