@@ -277,7 +277,10 @@ static int make_any_trouble(struct squad *squad)
 			rota_group_drain(&squad->group, any_ns(load));
 			break;
 		case 2:
-			return -EIO;
+			/* Where that ends nobody, it goes on. */
+			if (squad->group.mode == ROTA_GROUP_FIRST_ERROR)
+				return -EIO;
+			break;
 		default:
 			close_one(&load->soldiers[squad->first +
 						  dice(load, size)]);
@@ -351,12 +354,12 @@ static void *give(void *argument)
 	struct test_random random = { .state = load->peer_seed };
 
 	while (!atomic_load(&load->over)) {
-		struct victim *victim =
-			&load->soldiers[test_random_below(&random, load->active)]
-				 .victim;
+		const unsigned index =
+			(unsigned)test_random_below(&random, load->active);
+		struct soldier *soldier = &load->soldiers[index];
 
-		if (victim->class->complete)
-			victim->class->complete(victim);
+		if (!soldier->starved && soldier->victim.class->complete)
+			soldier->victim.class->complete(&soldier->victim);
 	}
 	return NULL;
 }
@@ -378,21 +381,16 @@ static void prepare_soldier(struct load *load, unsigned index)
 		soldier->victim.portion = soldier->victim.bytes / 4;
 }
 
-/* May it, what befalls the squad will end it? */
+/* Will what befalls the squad end it? */
 static bool may_starve(const struct soldier *soldier, enum trouble trouble)
 {
-	switch (trouble) {
-	case CLOSES:
+	if (soldier->shelter == SHIELD && soldier->time_ns == ROTA_NEVER)
+		return false;
+	if (trouble == CLOSES)
 		return soldier->victim.keeper >= 0;
-	case DRAIN:
-		return soldier->shelter == IDLE;
-	default:
-		return soldier->shelter != SHIELD ||
-		       soldier->time_ns != ROTA_NEVER;
-	}
+	return trouble != DRAIN || soldier->shelter == IDLE;
 }
 
-/* With a limit it is others who have to go on first. */
 static void starve(struct squad *squad)
 {
 	struct load *load = squad->load;
