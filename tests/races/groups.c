@@ -12,7 +12,7 @@
 #include <cmocka.h>
 
 /* Of each class. */
-#define ROUNDS 10000
+#define ROUNDS 12000
 
 /* Events that say how it ends come as often as what makes them races. */
 static const struct arena_class classes[] = {

@@ -17,6 +17,7 @@
  */
 #include "rota/rota.h"
 #include "support/clean.h"
+#include "support/log.h"
 #include "support/process.h"
 #include "support/rounds.h"
 #include "support/run.h"
@@ -24,7 +25,6 @@
 #include "task/task.h"
 
 #include <errno.h>
-#include <inttypes.h>
 #include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -37,7 +37,7 @@
 #include <cmocka.h>
 
 /* Of a round of all victims. */
-#define ROUNDS 60
+#define ROUNDS 120
 /* Rounds of one engine. */
 #define ROUNDS_A_RUN 10
 #define VICTIMS_MAX 1000
@@ -99,7 +99,6 @@ struct squad {
 	unsigned limit;      /* of the group; 0: none */
 	int64_t deadline_ns; /* from now; ROTA_NEVER: none */
 	struct rota_group group;
-	struct rota_group *open; /* NULL: it is not */
 };
 
 struct load {
@@ -509,22 +508,11 @@ static int direct(void *arg)
 static void report(const void *context)
 {
 	const struct load *load = context;
-	const struct referee *referee = &load->referee;
 
-	if (referee->broken)
-		fprintf(stderr, "%s: %s: %" PRId64 ", not %" PRId64 "\n",
-			referee->whose ? referee->whose : "the loop",
-			referee->broken, referee->seen, referee->wanted);
+	rounds_print_law(&load->referee);
 	fprintf(stderr, "  %u victims in %u squads\n", load->active,
 		load->squad_count);
 	rounds_print(&load->rounds);
-}
-
-/* Drains tell who is left. */
-static void be_quiet(void *context, const char *line)
-{
-	(void)context;
-	(void)line;
 }
 
 static void run_engine(struct load *load)
@@ -532,20 +520,10 @@ static void run_engine(struct load *load)
 	const struct rota_config config = {
 		.tasks_max = 4 * VICTIMS_MAX,
 		.entries = 8u << load->rounds.round / ROUNDS_A_RUN % 4,
-		.log = be_quiet,
+		.log = test_log_nothing,
 	};
 
 	assert_int_equal(test_run_with(&config, NULL, direct, load), 0);
-}
-
-static const struct victim_class *find_class(const char *name)
-{
-	const struct victim_class *class = NULL;
-
-	for (unsigned i = 0; (class = victim_class_at(i)); i++)
-		if (strcmp(class->name, name) == 0)
-			break;
-	return class;
 }
 
 /* As many victims as there may be descriptors. */
@@ -570,7 +548,8 @@ static void set_up(struct load *load)
 	assert_non_null(load->soldiers);
 	for (unsigned i = 0; load->count < wanted; i++) {
 		struct soldier *soldier = &load->soldiers[load->count];
-		const struct victim_class *class = find_class(names[i % NAMES]);
+		const struct victim_class *class =
+			victim_class_named(names[i % NAMES]);
 		const int error =
 			victim_set_up(&soldier->victim, class, &load->referee);
 

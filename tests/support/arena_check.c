@@ -132,12 +132,8 @@ static void print_steps(const struct arena *arena)
 void arena_report(const void *context)
 {
 	const struct arena *arena = context;
-	const struct referee *referee = &arena->referee;
 
-	if (referee->broken)
-		fprintf(stderr, "%s: %s: %" PRId64 ", not %" PRId64 "\n",
-			referee->whose ? referee->whose : "the group",
-			referee->broken, referee->seen, referee->wanted);
+	rounds_print_law(&arena->referee);
 	fprintf(stderr, "  mode %d, limit %u", arena->options.mode,
 		arena->options.limit);
 	print_time(arena, "deadline", arena->options.deadline_ns);

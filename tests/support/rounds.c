@@ -58,6 +58,14 @@ bool rounds_begin(struct rounds *rounds, const char *name, uint64_t seed,
 	return true;
 }
 
+void rounds_print_law(const struct referee *referee)
+{
+	if (referee->broken)
+		fprintf(stderr, "%s: %s: %" PRId64 ", not %" PRId64 "\n",
+			referee->whose ? referee->whose : "the loop",
+			referee->broken, referee->seen, referee->wanted);
+}
+
 void rounds_print(const struct rounds *rounds)
 {
 	fprintf(stderr,

@@ -12,9 +12,7 @@
 #ifndef TEST_SUPPORT_ROUNDS_H
 #define TEST_SUPPORT_ROUNDS_H
 
-#include "support/random.h"
-
-#include <stdbool.h>
+#include "support/referee.h"
 
 struct rounds {
 	const char *name; /* of the class */
@@ -30,6 +28,9 @@ bool rounds_begin(struct rounds *rounds, const char *name, uint64_t seed,
 
 /* The seed of the round that is played. */
 uint64_t rounds_seed(const struct rounds *rounds);
+
+/* The law that was broken, if one was, on stderr. */
+void rounds_print_law(const struct referee *referee);
 
 /* How that round is played again, on stderr. */
 void rounds_print(const struct rounds *rounds);

@@ -2,6 +2,7 @@
 #include "support/storm.h"
 
 #include "support/clean.h"
+#include "support/log.h"
 #include "support/process.h"
 #include "support/run.h"
 #include "support/storm_act.h"
@@ -256,16 +257,10 @@ static int direct(void *arg)
 	return 0;
 }
 
-/* Drains tell who is left. */
-static void be_quiet(void *context, const char *line)
-{
-	(void)context;
-	(void)line;
-}
-
 static void run_engine(struct storm *storm)
 {
-	const struct rota_config config = { .tasks_max = 256, .log = be_quiet };
+	const struct rota_config config = { .tasks_max = 256,
+					    .log = test_log_nothing };
 	const unsigned descriptors = test_process_descriptors();
 
 	test_kernel_init(&storm->kernel);

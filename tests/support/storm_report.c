@@ -117,12 +117,8 @@ static void print_lane(const struct storm *storm, unsigned index)
 void storm_report(const void *context)
 {
 	const struct storm *storm = context;
-	const struct referee *referee = &storm->referee;
 
-	if (referee->broken)
-		fprintf(stderr, "%s: %s: %" PRId64 ", not %" PRId64 "\n",
-			referee->whose ? referee->whose : "the loop",
-			referee->broken, referee->seen, referee->wanted);
+	rounds_print_law(&storm->referee);
 	print_script(storm);
 	for (unsigned i = 0; i < storm->script.lanes; i++)
 		print_lane(storm, i);

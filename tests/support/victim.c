@@ -188,3 +188,13 @@ const struct victim_class *victim_class_at(unsigned index)
 	}
 	return NULL;
 }
+
+const struct victim_class *victim_class_named(const char *name)
+{
+	const struct victim_class *class;
+
+	for (unsigned i = 0; (class = victim_class_at(i)); i++)
+		if (strcmp(class->name, name) == 0)
+			break;
+	return class;
+}

@@ -105,6 +105,9 @@ struct victim {
 /* The index-th of all of them, NULL past the last. */
 const struct victim_class *victim_class_at(unsigned index);
 
+/* The one with this name, or NULL. */
+const struct victim_class *victim_class_named(const char *name);
+
 /* Waits on the descriptor of another victim for what never comes. */
 extern const struct victim_class victim_twin;
 
