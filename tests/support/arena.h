@@ -90,7 +90,7 @@ struct arena;
 /* One task. */
 struct fighter {
 	struct arena *arena;
-	char name[8];
+	char name[16];
 	char place, wait, then, result, spite; /* as above */
 	bool heedless; /* its result is the same when it was stopped */
 	struct nest_inner inner[NEST_MAX];

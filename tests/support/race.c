@@ -289,8 +289,6 @@ void race_run(struct race *race, const struct race_verb *verb,
 		close(race->fd);
 	if (race->peer >= 0)
 		close(race->peer);
-	if (race->path[0])
-		unlink(race->path);
 	if (error || !race->clean)
 		print_error("%s, by %d\n", verb->name, by);
 	assert_int_equal(error, 0);

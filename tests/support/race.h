@@ -53,7 +53,6 @@ struct race {
 	int64_t deadline_ns;     /* of the victim */
 	int fd;                  /* what the verb works on */
 	int peer;                /* the other end */
-	char path[64];           /* of a fifo */
 	bool returned;           /* the verb has */
 	int result;              /* what */
 	unsigned misses;         /* cancels that the kernel could not do */
