@@ -135,10 +135,20 @@ static void judge_wait(const struct call *call)
 	}
 }
 
+/* As many tasks as there may be. */
+static bool is_full(void)
+{
+	const struct ri_tasks *tasks = ri_tasks_here();
+
+	return tasks->loop.live >= tasks->max;
+}
+
 static void judge_go(const struct call *call)
 {
 	int wanted = 0;
 
+	if (call->error == -EAGAIN && !call->before && is_full())
+		return;
 	if (call->before)
 		wanted = call->before;
 	else if (call->how == ARENA_TRY_GO && call->full)
@@ -426,8 +436,9 @@ static bool spawn_outer(struct arena *arena, rota_task_fn *fn, void *pointer)
 
 	model_spawn(scope);
 	error = rota_go(&arena->outer, fn, pointer);
-	arena_expect(arena, "spawning into the outer group", error,
-		     model_refusal(scope, scope));
+	if (error != -EAGAIN || !is_full())
+		arena_expect(arena, "spawning into the outer group", error,
+			     model_refusal(scope, scope));
 	model_spawned(&arena->model, scope, error);
 	return !error;
 }
