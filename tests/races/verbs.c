@@ -1,4 +1,8 @@
-/* SPDX-License-Identifier: MIT *
+/* SPDX-License-Identifier: MIT */
+/*
+ * Each verb, in rounds whose script the dice write: completed, cancelled,
+ * late, closed, with what the kernel says held back (support/storm.h).
+ *
  * 10^7 rounds of each class, which the suite has no time for:
  *
  *	ROTA_ROUNDS=10000000 build/release/bin/test-races-verbs
@@ -7,10 +11,6 @@
  * 2 to 7 minutes, where only memory is touched, and up to 500 us where files
  * change, other threads work or processes end. ROTA_VERB=recv plays one class
  * alone, and several of them can be played at once.
- */
-/*
- * Each verb, in rounds whose script the dice write: completed, cancelled,
- * late, closed, with what the kernel says held back (support/storm.h).
  */
 #include "support/storm.h"
 
