@@ -48,6 +48,8 @@ int rota_accept_from(int listener, struct rota_address *from)
 		const bool starved = ri_starved_by(fd);
 		int error;
 
+		if (fd < 0 && from)
+			from->bytes = 0;
 		if (fd >= 0 || (!starved && !is_of_connection(fd)))
 			return fd;
 		error = ri_verb_again("rota_accept");

@@ -35,6 +35,14 @@ int rota_getsockopt(int fd, int level, int name, void *value, socklen_t *bytes)
 	return error;
 }
 
+/* None, if the kernel does not say. */
+static int address_or_none(struct rota_address *address, int error)
+{
+	if (error)
+		address->bytes = 0;
+	return error;
+}
+
 int rota_local_address(int fd, struct rota_address *address)
 {
 	const struct ri_kernel *kernel;
@@ -42,8 +50,9 @@ int rota_local_address(int fd, struct rota_address *address)
 	ri_task_self(__func__);
 	kernel = ri_tasks_here()->loop.kernel;
 	address->bytes = sizeof(address->storage);
-	return kernel->local_address(kernel, fd, &address->any,
-				     &address->bytes);
+	return address_or_none(address,
+			       kernel->local_address(kernel, fd, &address->any,
+						     &address->bytes));
 }
 
 int rota_peer_address(int fd, struct rota_address *address)
@@ -53,5 +62,7 @@ int rota_peer_address(int fd, struct rota_address *address)
 	ri_task_self(__func__);
 	kernel = ri_tasks_here()->loop.kernel;
 	address->bytes = sizeof(address->storage);
-	return kernel->peer_address(kernel, fd, &address->any, &address->bytes);
+	return address_or_none(address,
+			       kernel->peer_address(kernel, fd, &address->any,
+						    &address->bytes));
 }

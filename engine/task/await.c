@@ -42,6 +42,22 @@ static bool is_multishot(const struct io_uring_sqe *entry)
 	}
 }
 
+/* Is it about other operations, which the engine keeps books of, or does it
+ * write completions that no task waits for? */
+static bool is_of_the_ring(const struct io_uring_sqe *entry)
+{
+	switch (entry->opcode) {
+	case IORING_OP_ASYNC_CANCEL:
+	case IORING_OP_TIMEOUT_REMOVE:
+	case IORING_OP_POLL_REMOVE:
+	case IORING_OP_LINK_TIMEOUT:
+	case IORING_OP_MSG_RING:
+		return true;
+	default:
+		return false;
+	}
+}
+
 /* What the entry's fd is, if that is a descriptor and not something else. */
 static int descriptor_of(const struct io_uring_sqe *entry)
 {
@@ -66,7 +82,8 @@ int rota_await(const struct io_uring_sqe *entry)
 	int error;
 
 	ri_task_self(__func__);
-	if (entry->flags & FLAGS_REFUSED || is_multishot(entry))
+	if (entry->flags & FLAGS_REFUSED || is_multishot(entry) ||
+	    is_of_the_ring(entry))
 		return -EINVAL;
 	error = ri_verb_begin(&slot, __func__, 0);
 	if (error)

@@ -34,22 +34,33 @@ void ri_blocked_end(struct ri_tasks *tasks, struct ri_blocked *blocked)
 	blocked->task->group->waiting -= has_slot(blocked->task);
 }
 
-/* Those found, in order: each is looked at in turn, and adds to the end. */
+/* Those found: first the one that is asked about. */
 struct search {
 	unsigned number;
-	struct ri_blocked *first;
-	struct ri_blocked **end;
+	struct ri_blocked *last;
+	bool more; /* one was found, or was found to be free */
 };
+
+/* What the counts tell: a slot is with somebody who does not wait, or no member
+ * waits. */
+static bool goes_on_clearly(const struct ri_blocked *blocked)
+{
+	const struct rota_group *group = blocked->group;
+
+	return joins(blocked) ? !group->waiting : group->waiting < group->live;
+}
 
 static void add(struct search *search, struct ri_blocked *blocked)
 {
 	if (blocked->search == search->number)
 		return;
 	blocked->search = search->number;
-	blocked->free = false;
-	blocked->next = NULL;
-	*search->end = blocked;
-	search->end = &blocked->next;
+	blocked->free = goes_on_clearly(blocked);
+	if (blocked->free)
+		return;
+	blocked->before = search->last;
+	search->last = blocked;
+	search->more = true;
 }
 
 /* Will this member go on, as far as is known? One not known yet is added. */
@@ -73,8 +84,6 @@ static bool will_go_on(struct search *search, const struct ri_blocked *blocked)
 	const struct rota_link *link = group->members.next;
 	const bool joining = joins(blocked);
 
-	if (joining ? !group->waiting : group->waiting < group->live)
-		return true;
 	for (; link != &group->members; link = link->next) {
 		const struct rota_task *member =
 			ri_container(link, struct rota_task, member);
@@ -83,6 +92,21 @@ static bool will_go_on(struct search *search, const struct ri_blocked *blocked)
 			return !joining;
 	}
 	return joining;
+}
+
+/* Asks each again, those found last first: what one finds out, those that
+ * found it can use at once. */
+static void pass(struct search *search)
+{
+	struct ri_blocked *each = search->last;
+
+	search->more = false;
+	for (; each; each = each->before) {
+		if (each->free)
+			continue;
+		each->free = will_go_on(search, each);
+		search->more |= each->free;
+	}
 }
 
 /* Does a holder of the slots that it waits for join? Then it closes the circle
@@ -102,41 +126,29 @@ static bool waits_for_a_join(const struct ri_blocked *blocked)
 	return false;
 }
 
-/* Of those that are stuck, who is to be told. */
+/* Of those that are stuck, who is to be told: the one that was found first of
+ * those that wait for a join, else of all. */
 static struct ri_blocked *choose(const struct search *search)
 {
-	struct ri_blocked *each, *chosen = NULL;
+	struct ri_blocked *each, *any = NULL, *chosen = NULL;
 
-	for (each = search->first; each; each = each->next) {
+	for (each = search->last; each; each = each->before) {
 		if (each->free || joins(each))
 			continue;
+		any = each;
 		if (waits_for_a_join(each))
-			return each;
-		if (!chosen)
 			chosen = each;
 	}
-	return chosen;
+	return chosen ? chosen : any;
 }
 
 struct ri_blocked *ri_blocked_find_stuck(struct ri_tasks *tasks,
 					 struct ri_blocked *blocked)
 {
-	struct search search = { ++tasks->searches, NULL, &search.first };
-	struct ri_blocked *each;
-	bool more;
+	struct search search = { ++tasks->searches, NULL, false };
 
 	add(&search, blocked);
-	do {
-		more = false;
-		for (each = search.first; each && !blocked->free;
-		     each = each->next) {
-			if (each->free)
-				continue;
-			each->free = will_go_on(&search, each);
-			more |= each->free;
-		}
-	} while (more && !blocked->free);
-	if (blocked->free)
-		return NULL;
-	return choose(&search);
+	while (search.more && !blocked->free)
+		pass(&search);
+	return blocked->free ? NULL : choose(&search);
 }

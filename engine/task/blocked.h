@@ -21,12 +21,12 @@
 /* In the frame of who waits. */
 struct ri_blocked {
 	struct ri_wait wait;
-	struct rota_link link;    /* for a slot: among those who wait */
-	struct rota_task *task;   /* who waits */
-	struct rota_group *group; /* for a slot of this, or for its members */
-	struct ri_blocked *next;  /* found after this by the search */
-	unsigned search;          /* the last one that came by */
-	bool free;                /* ... found that it will go on */
+	struct rota_link link;     /* for a slot: among those who wait */
+	struct rota_task *task;    /* who waits */
+	struct rota_group *group;  /* for a slot of this, or for its members */
+	struct ri_blocked *before; /* found just before by the search */
+	unsigned search;           /* the last one that came by */
+	bool free;                 /* ... found that it will go on */
 };
 
 /* About to park: it counts as waiting from here on. */

@@ -30,7 +30,9 @@ struct io_uring_sqe;
  *	-EINVAL             also: flags that mean more or fewer than one
  *	                    completion, or an order with others: IOSQE_IO_LINK,
  *	                    _HARDLINK, _DRAIN, CQE_SKIP_SUCCESS, BUFFER_SELECT,
- *	                    and everything multishot
+ *	                    and everything multishot; operations on
+ *	                    operations (ASYNC_CANCEL, TIMEOUT_REMOVE,
+ *	                    POLL_REMOVE, LINK_TIMEOUT), and MSG_RING
  *	-EAGAIN             the kernel has no memory for another request
  *
  * Memory that the entry points to is the kernel's until this returns. Suspends.

@@ -46,7 +46,8 @@ struct statx; /* <sys/stat.h> has it, with _GNU_SOURCE */
  * `mode` counts with O_CREAT and O_TMPFILE only. A descriptor that was opened
  * is returned, also after a cancel. Other than with open(2), a FIFO does not
  * wait for its other end (-ENXIO to write without a reader), unless O_CREAT is
- * among the flags: then a worker thread waits, which a cancel stops. */
+ * among the flags: then one of the few worker threads waits, which a cancel
+ * stops. */
 int rota_open(const char *path, int flags, mode_t mode)
 	__attribute__((warn_unused_result));
 
@@ -74,7 +75,8 @@ int rota_write(int fd, const void *buffer, size_t bytes)
 	__attribute__((warn_unused_result));
 
 /* pread(2): as rota_read, but at an offset, and the position stays. A negative
- * offset is -EINVAL. */
+ * offset is -EINVAL. io_uring reads a pipe or socket all the same, where
+ * pread(2) says ESPIPE; so do rota_pwrite, rota_preadv and rota_pwritev. */
 int rota_pread(int fd, void *buffer, size_t bytes, int64_t offset)
 	__attribute__((warn_unused_result));
 
@@ -121,7 +123,11 @@ int rota_fallocate(int fd, int mode, int64_t offset, int64_t bytes)
  * shut down its side is looked for every 10 ms.) The move itself is made on a
  * worker thread, and waits only for a socket: one that has too little room for
  * what is in the pipe, or whose bytes another task took. A cancel, or a close
- * of either, ends that too; if something was moved, it returns how much. */
+ * of either, ends that too; if something was moved, it returns how much.
+ *
+ * While a move waits for a socket the kernel keeps the pipe locked: whoever
+ * reads, writes or closes that pipe then, waits with the whole loop. With
+ * O_NONBLOCK on the socket a move never waits, and the verb polls again. */
 int rota_splice(int fd_in, int64_t offset_in, int fd_out, int64_t offset_out,
 		size_t bytes, unsigned flags)
 	__attribute__((warn_unused_result));

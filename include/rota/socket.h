@@ -137,8 +137,8 @@ int rota_send_all(int fd, const void *buffer, size_t bytes, size_t *done)
 
 /* Receives all of it, from a stream. 0, or -errno; *done (may be NULL) tells in
  * either case how many bytes have come, also after a cancel or a close: they
- * are in the buffer. -ENODATA: the peer shut down its side before. Any
- * length. */
+ * are in the buffer. -ENODATA: the peer shut down its side before, or the
+ * connection was reset after some had come. Any length. */
 int rota_recv_full(int fd, void *buffer, size_t bytes, size_t *done)
 	__attribute__((warn_unused_result));
 

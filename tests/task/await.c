@@ -135,6 +135,21 @@ static void everything_multishot_is_refused(void **state)
 	expect_refusals(&refusals);
 }
 
+static void operations_on_the_ring_itself_are_refused(void **state)
+{
+	struct refusals refusals = { .count = 5 };
+	struct io_uring_sqe *entries = refusals.entries;
+	struct __kernel_timespec second = { .tv_sec = 1 };
+
+	(void)state;
+	io_uring_prep_cancel64(&entries[0], 0, IORING_ASYNC_CANCEL_ANY);
+	io_uring_prep_timeout_remove(&entries[1], 0, 0);
+	io_uring_prep_poll_remove(&entries[2], 0);
+	io_uring_prep_link_timeout(&entries[3], &second, 0);
+	io_uring_prep_msg_ring(&entries[4], 0, 0, 0, 0);
+	expect_refusals(&refusals);
+}
+
 static int await_cancelled(void *arg)
 {
 	const struct ri_loop *loop = &ri_tasks_here()->loop;
@@ -409,6 +424,7 @@ int main(void)
 		cmocka_unit_test(
 			flags_of_more_or_fewer_completions_are_refused),
 		cmocka_unit_test(everything_multishot_is_refused),
+		cmocka_unit_test(operations_on_the_ring_itself_are_refused),
 		cmocka_unit_test(in_a_cancelled_task_nothing_is_begun),
 		cmocka_unit_test(a_deadline_ends_any_operation),
 		cmocka_unit_test(an_entry_may_be_filled_in_across_suspensions),
