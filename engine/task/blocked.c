@@ -94,18 +94,21 @@ static bool will_go_on(struct search *search, const struct ri_blocked *blocked)
 	return joining;
 }
 
-/* Asks each again, those found last first: what one finds out, those that
- * found it can use at once. */
+/* Asks each again, those found last first, new ones at once: what one finds
+ * out, those that found it can use. */
 static void pass(struct search *search)
 {
 	struct ri_blocked *each = search->last;
 
 	search->more = false;
-	for (; each; each = each->before) {
-		if (each->free)
-			continue;
-		each->free = will_go_on(search, each);
-		search->more |= each->free;
+	while (each) {
+		const struct ri_blocked *last = search->last;
+
+		if (!each->free && will_go_on(search, each)) {
+			each->free = true;
+			search->more = true;
+		}
+		each = search->last == last ? each->before : search->last;
 	}
 }
 
