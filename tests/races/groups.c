@@ -1,12 +1,12 @@
-/* SPDX-License-Identifier: MIT *
- *	ROTA_ROUNDS=10000000 build/release/bin/test-races-groups
- *
- * plays 10^7 rounds of each class: 5 minutes for a class, 50 for all.
- */
+/* SPDX-License-Identifier: MIT */
 /*
  * What can be done with a group, in rounds whose script the dice write: waits
  * for slots, joins, first successes, background members, callbacks, shields,
  * idle sections, drains (support/arena.h).
+ *
+ *	ROTA_ROUNDS=10000000 build/release/bin/test-races-groups
+ *
+ * plays 10^7 rounds of each class: 5 minutes for a class, 50 for all.
  */
 #include "support/arena.h"
 
