@@ -119,7 +119,11 @@ int rota_connect(int fd, const struct sockaddr *address, socklen_t bytes)
 
 /* send(2), always with MSG_NOSIGNAL: bytes sent, which may be fewer (with
  * MSG_WAITALL: only after a cancel, a close or an error). A cancel that comes
- * when some are sent returns how many; after -ECANCELED none are. */
+ * when some are sent returns how many; after -ECANCELED none are.
+ *
+ * While it waits for a peer that has shut down its own side and does not read,
+ * it holds one of the 16 worker threads that the kernel has for such waits
+ * (elsewhere it holds none): give sends a deadline. */
 int rota_send(int fd, const void *buffer, size_t bytes, int flags)
 	__attribute__((warn_unused_result));
 
