@@ -8,10 +8,11 @@
  * memory that it is given is the kernel's until it returns; a NULL where
  * something is needed is -EFAULT. Lengths over INT_MAX are -EINVAL.
  *
- * Cancels: in a cancelled task a verb returns -ECANCELED or -ETIME at once,
- * without having begun. A cancel that comes later stops it if the kernel still
- * can; otherwise its result is returned, which is never lost. What the kernel
- * can stop is of three kinds:
+ * Cancels: in a cancelled task a verb returns -ECANCELED or -ETIME at once, or
+ * -ESHUTDOWN if it is idle while a group drains (idle.h), without having begun.
+ * A cancel that comes later stops it if the kernel still can; otherwise its
+ * result is returned, which is never lost. What the kernel can stop is of three
+ * kinds:
  *
  *	waits    for a pipe, a terminal, an eventfd, ...: ends at once, and has
  *	         moved nothing.

@@ -10,11 +10,11 @@
  * Descriptors are made with SOCK_CLOEXEC, and are best left blocking: one with
  * O_NONBLOCK makes the kernel answer -EAGAIN where rota would wait.
  *
- * Cancels: in a cancelled task a verb returns -ECANCELED or -ETIME at once,
- * without having begun. A cancel that comes later stops it if the kernel still
- * can; otherwise its result is returned, which is never lost. So a connection
- * that was accepted, and bytes that were received or sent, are told of also
- * after a cancel.
+ * Cancels: in a cancelled task a verb returns -ECANCELED or -ETIME at once, or
+ * -ESHUTDOWN if it is idle while a group drains (idle.h), without having begun.
+ * A cancel that comes later stops it if the kernel still can; otherwise its
+ * result is returned, which is never lost. So a connection that was accepted,
+ * and bytes that were received or sent, are told of also after a cancel.
  *
  * Closes: a rota_close (file.h) of the descriptor by another task of the loop
  * is a cancel of what waits on it, with -EBADF.
