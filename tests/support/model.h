@@ -44,7 +44,8 @@ struct model_scope {
 	int64_t closed_ns; /* ... since then */
 	unsigned accepted, ended;
 	unsigned background; /* accepted and not ended */
-	unsigned spawning;   /* calls that may wait for a slot, or have one */
+	unsigned spawning;   /* calls that wait for a slot, or have one and have
+				not gone on */
 	bool joining;        /* the owner waits */
 	bool ending;         /* only background members were left then */
 	bool tried, won;     /* somebody could win; did */

@@ -65,6 +65,18 @@ static void drain_any(struct world *world)
 	model_drain(model, scope, grace_ns);
 }
 
+/* Whether a call that waited has a slot by now, or was refused, and has not
+ * gone on, only the engine knows. */
+static void count_calls(struct model_scope *scope)
+{
+	const struct rota_link *waiters = &scope->group->waiters;
+	const struct rota_link *link = waiters->next;
+
+	scope->spawning = scope->group->live - (scope->accepted - scope->ended);
+	for (; link != waiters; link = link->next)
+		scope->spawning++;
+}
+
 static int act(void *value);
 
 static int spawn_somehow(struct actor *actor, struct model_scope *group,
@@ -84,6 +96,8 @@ static int spawn_somehow(struct actor *actor, struct model_scope *group,
 	else
 		result = rota_try_go(group->group, act, child);
 	model_time(&actor->world->model);
+	count_calls(group);
+	group->spawning += result != 0; /* this one */
 	model_spawned(&actor->world->model, group, result);
 	return result;
 }
@@ -285,6 +299,7 @@ static void join(struct world *world, struct model_scope *scope)
 {
 	int outcome;
 
+	count_calls(scope);
 	model_join(&world->model, scope);
 	outcome = rota_group_wait(scope->group);
 	model_time(&world->model);
@@ -401,6 +416,7 @@ static int act(void *value)
 	act_steps(&actor, dice(actor.world, 8));
 	model_time(&actor.world->model);
 	result = some_result(&actor);
+	count_calls(actor.group);
 	model_end(&actor.world->model, actor.group, result, actor.background);
 	return result;
 }
