@@ -78,8 +78,8 @@ struct ri_kernel {
 	int (*read_text)(const struct ri_kernel *kernel, const char *path,
 			 char *text, size_t bytes);
 	/* bind(2), listen(2), setsockopt(2), getsockopt(2), getsockname(2),
-	 * getpeername(2): what the ring of Linux 6.1 has no operations for, and what does not
-	 * block */
+	 * getpeername(2): what the ring of Linux 6.1 has no operations for,
+	 * and what does not block */
 	int (*bind)(const struct ri_kernel *kernel, int fd, const void *address,
 		    unsigned bytes);
 	int (*listen)(const struct ri_kernel *kernel, int fd, int backlog);

@@ -86,22 +86,30 @@ int rota_pread(int fd, void *buffer, size_t bytes, int64_t offset)
 int rota_pwrite(int fd, const void *buffer, size_t bytes, int64_t offset)
 	__attribute__((warn_unused_result));
 
-/* readv(2), writev(2), preadv(2), pwritev(2): as the four above, in several
- * pieces. A count over IOV_MAX (1024) or below 0 is -EINVAL. More than INT_MAX
- * bytes in all are cut short, as the system calls do. The list of pieces, too,
- * is the kernel's until they return. */
+/* readv(2): as rota_read, into several pieces. A count over IOV_MAX (1024) or
+ * below 0 is -EINVAL. More than INT_MAX bytes in all are cut short, as the
+ * system call does. The list of pieces, too, is the kernel's until it returns.
+ */
 int rota_readv(int fd, const struct iovec *pieces, int count)
 	__attribute__((warn_unused_result));
+
+/* writev(2): as rota_write, from pieces as in rota_readv. */
 int rota_writev(int fd, const struct iovec *pieces, int count)
 	__attribute__((warn_unused_result));
+
+/* preadv(2): as rota_pread, into pieces as in rota_readv. */
 int rota_preadv(int fd, const struct iovec *pieces, int count, int64_t offset)
 	__attribute__((warn_unused_result));
+
+/* pwritev(2): as rota_pwrite, from pieces as in rota_readv. */
 int rota_pwritev(int fd, const struct iovec *pieces, int count, int64_t offset)
 	__attribute__((warn_unused_result));
 
-/* fsync(2), fdatasync(2). On a worker thread of the kernel; one that has begun
- * is not stopped by a cancel. */
+/* fsync(2). On a worker thread of the kernel; one that has begun is not stopped
+ * by a cancel. */
 int rota_fsync(int fd) __attribute__((warn_unused_result));
+
+/* fdatasync(2). Cancels as in rota_fsync. */
 int rota_fdatasync(int fd) __attribute__((warn_unused_result));
 
 /* ftruncate(2). On a worker thread; one that has begun is not stopped by a
@@ -145,36 +153,49 @@ int rota_splice(int fd_in, int64_t offset_in, int fd_out, int64_t offset_out,
 int rota_statx(int folder, const char *path, int flags, unsigned mask,
 	       struct statx *out) __attribute__((warn_unused_result));
 
-/* rename(2), renameat2(2). */
+/* rename(2). What `to` named before is gone. */
 int rota_rename(const char *from, const char *to)
 	__attribute__((warn_unused_result));
+
+/* renameat2(2): a relative path begins in its folder; `flags` may be
+ * RENAME_NOREPLACE, RENAME_EXCHANGE. */
 int rota_renameat(int from_folder, const char *from, int to_folder,
 		  const char *to, unsigned flags)
 	__attribute__((warn_unused_result));
 
-/* link(2), linkat(2): another name for a file. */
+/* link(2): another name for a file. */
 int rota_link(const char *from, const char *to)
 	__attribute__((warn_unused_result));
+
+/* linkat(2): a relative path begins in its folder; `flags` may be
+ * AT_SYMLINK_FOLLOW, AT_EMPTY_PATH. */
 int rota_linkat(int from_folder, const char *from, int to_folder,
 		const char *to, int flags) __attribute__((warn_unused_result));
 
-/* symlink(2), symlinkat(2): a name that leads to another, which need not be
- * there. */
+/* symlink(2): a name that leads to another, which need not be there. */
 int rota_symlink(const char *target, const char *path)
 	__attribute__((warn_unused_result));
+
+/* symlinkat(2): a relative `path` begins in the folder. */
 int rota_symlinkat(const char *target, int folder, const char *path)
 	__attribute__((warn_unused_result));
 
-/* unlink(2), rmdir(2), unlinkat(2): takes a name away, that of an empty folder
- * by rota_rmdir or with AT_REMOVEDIR. */
+/* unlink(2): takes a name away, not that of a folder (-EISDIR). */
 int rota_unlink(const char *path) __attribute__((warn_unused_result));
+
+/* rmdir(2): takes away an empty folder (-ENOTEMPTY). */
 int rota_rmdir(const char *path) __attribute__((warn_unused_result));
+
+/* unlinkat(2): a relative path begins in the folder; AT_REMOVEDIR makes it
+ * rota_rmdir. */
 int rota_unlinkat(int folder, const char *path, int flags)
 	__attribute__((warn_unused_result));
 
-/* mkdir(2), mkdirat(2). */
+/* mkdir(2): a new folder, with this mode less the umask. */
 int rota_mkdir(const char *path, mode_t mode)
 	__attribute__((warn_unused_result));
+
+/* mkdirat(2): a relative path begins in the folder. */
 int rota_mkdirat(int folder, const char *path, mode_t mode)
 	__attribute__((warn_unused_result));
 

@@ -124,9 +124,10 @@ void rota_group_open_at(struct rota_group *group,
 	})
 
 /* Spawns a task: `value` (any type of at most ROTA_VALUE_BYTES, in C++
- * trivially copyable) is copied, so it may be a loop variable. The task starts when the spawner suspends.
- * Returns 0: accepted, it will run, whatever happens, so it can release what
- * it was given. Otherwise it will not, and the value stays the caller's:
+ * trivially copyable) is copied, so it may be a loop variable. The task starts
+ * when the spawner suspends. Returns 0: accepted, it will run, whatever
+ * happens, so it can release what it was given. Otherwise it will not, and the
+ * value stays the caller's:
  *
  *	-ECANCELED, -ETIME  the caller or the group is cancelled
  *	-ESHUTDOWN          the group drains, or the caller does and is idle

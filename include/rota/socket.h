@@ -78,11 +78,13 @@ int rota_listen_datagram(const char *address, uint16_t port,
 int rota_dial_datagram(const char *address, uint16_t port)
 	__attribute__((warn_unused_result));
 
-/* The address of a socket, and the one that it is connected to: 0, or what
- * getsockname(2), getpeername(2) say: -ENOTCONN, -ENOTSOCK, -EBADF. Also in a
- * cancelled task. Never suspend. */
+/* getsockname(2): the address of a socket. 0; on an error (-ENOTSOCK, -EBADF)
+ * its `bytes` are 0. Also in a cancelled task. Never suspends. */
 int rota_local_address(int fd, struct rota_address *address)
 	__attribute__((warn_unused_result));
+
+/* getpeername(2): the address that a socket is connected to, as above;
+ * -ENOTCONN if it is to none. Never suspends. */
 int rota_peer_address(int fd, struct rota_address *address)
 	__attribute__((warn_unused_result));
 
@@ -99,7 +101,8 @@ int rota_peer_address(int fd, struct rota_address *address)
  * after a cancel. */
 int rota_accept(int listener) __attribute__((warn_unused_result));
 
-/* The same, and where it comes from, into *from (may be NULL). */
+/* The same, and where it comes from, into *from (may be NULL); on an error its
+ * `bytes` are 0. */
 int rota_accept_from(int listener, struct rota_address *from)
 	__attribute__((warn_unused_result));
 
@@ -107,9 +110,11 @@ int rota_accept_from(int listener, struct rota_address *from)
 int rota_socket(int domain, int type, int protocol)
 	__attribute__((warn_unused_result));
 
-/* bind(2), listen(2). Never suspend. */
+/* bind(2): gives a socket an address. 0 or -errno. Never suspends. */
 int rota_bind(int fd, const struct sockaddr *address, socklen_t bytes)
 	__attribute__((warn_unused_result));
+
+/* listen(2): a bound socket accepts from now on. 0 or -errno. Never suspends. */
 int rota_listen_on(int fd, int backlog) __attribute__((warn_unused_result));
 
 /* connect(2). After a cancel the socket is half-way and good for nothing but
@@ -158,21 +163,26 @@ int rota_sendmsg(int fd, const struct msghdr *message, int flags)
 int rota_recvmsg(int fd, struct msghdr *message, int flags)
 	__attribute__((warn_unused_result));
 
-/* sendto(2), recvfrom(2) over those two: a datagram and its peer. `to` NULL:
- * the one that the socket is connected to. `from` may be NULL; its `bytes` are
- * 0 where no peer is told: on an error, on a connected stream. Cancels as in
- * rota_send and rota_recv. A datagram that is longer than the buffer loses the
- * rest; with MSG_TRUNC its whole length is returned. */
+/* sendto(2): a datagram to an address; NULL: the one that the socket is
+ * connected to. Cancels as in rota_send. */
 int rota_sendto(int fd, const void *buffer, size_t bytes, int flags,
 		const struct rota_address *to)
 	__attribute__((warn_unused_result));
+
+/* recvfrom(2): a datagram, and where it comes from, into *from (may be NULL),
+ * whose `bytes` are 0 where no peer is told: on an error, on a connected
+ * stream. A datagram that is longer than the buffer loses the rest; with
+ * MSG_TRUNC its whole length is returned. Cancels as in rota_recv. */
 int rota_recvfrom(int fd, void *buffer, size_t bytes, int flags,
 		  struct rota_address *from)
 	__attribute__((warn_unused_result));
 
-/* setsockopt(2), getsockopt(2): 0 or -errno. Never suspend. */
+/* setsockopt(2): 0 or -errno. Never suspends. */
 int rota_setsockopt(int fd, int level, int name, const void *value,
 		    socklen_t bytes) __attribute__((warn_unused_result));
+
+/* getsockopt(2): *bytes is the room in *value, and becomes how much of it
+ * counts. 0 or -errno. Never suspends. */
 int rota_getsockopt(int fd, int level, int name, void *value, socklen_t *bytes)
 	__attribute__((warn_unused_result));
 

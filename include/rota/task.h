@@ -16,8 +16,8 @@ extern "C" {
 #pragma GCC visibility push(default)
 
 /* Lets every other ready task run first. Returns 0, or at once -ECANCELED,
- * -ETIME or -ESHUTDOWN if the task is cancelled. Suspends; a cancel while it is suspended is
- * told by the next verb. */
+ * -ETIME or -ESHUTDOWN if the task is cancelled. Suspends; a cancel while it is
+ * suspended is told by the next verb. */
 int rota_yield(void);
 
 /* Sleeps for at least duration_ns (0 or less: not at all, but see rota_yield).
@@ -45,9 +45,11 @@ void rota_task_set_name(const char *name);
 const char *rota_task_name(void);
 
 /* One pointer a task, which the tasks that it spawns inherit as it is then: who
- * a request is for, say. What it points to has to outlive them. NULL at first.
- * Neither suspends. */
+ * a request is for, say. What it points to has to outlive them. Never
+ * suspends. */
 void rota_task_set_inherited(void *pointer);
+
+/* That pointer; NULL where nobody has set one. Never suspends. */
 void *rota_task_inherited(void);
 
 #pragma GCC visibility pop
