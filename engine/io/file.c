@@ -12,26 +12,20 @@
 /* The file's own position, as read(2) and write(2) use it. */
 #define AT_POSITION ((uint64_t)-1)
 
-int rota_open(const char *path, int flags, mode_t mode)
-{
-	struct io_uring_sqe *entry;
-	const int error = ri_verb_begin(&entry, __func__, 0);
-
-	if (error)
-		return error;
-	io_uring_prep_openat(entry, AT_FDCWD, path, flags | O_CLOEXEC, mode);
-	return ri_verb_await(entry, __func__, -1);
-}
-
 int rota_openat(int folder, const char *path, int flags, mode_t mode)
 {
 	struct io_uring_sqe *entry;
-	const int error = ri_verb_begin(&entry, __func__, 0);
+	const int error = ri_verb_begin(&entry, "rota_open", 0);
 
 	if (error)
 		return error;
 	io_uring_prep_openat(entry, folder, path, flags | O_CLOEXEC, mode);
-	return ri_verb_await(entry, __func__, folder);
+	return ri_verb_await(entry, "rota_open", folder);
+}
+
+int rota_open(const char *path, int flags, mode_t mode)
+{
+	return rota_openat(AT_FDCWD, path, flags, mode);
 }
 
 int rota_close(int fd)

@@ -34,9 +34,7 @@ static void watch_forks(void)
 
 static void check_not_forked(const struct ri_loop *loop)
 {
-	ri_check(ri_loop_here == loop,
-		 "a task goes on in a child of fork(2), where it may only "
-		 "execute a program or _exit(2)");
+	ri_check(ri_loop_here == loop, "a task goes on " RI_LOOP_FORKED);
 }
 
 int ri_loop_init(struct ri_loop *loop, const struct ri_loop_options *options)

@@ -86,6 +86,10 @@ struct ri_loop_options {
 extern _Thread_local struct ri_loop *ri_loop_here
 	__attribute__((tls_model("initial-exec")));
 
+#define RI_LOOP_FORKED                                                \
+	"in a child of fork(2), where it may only execute a program " \
+	"or _exit(2)"
+
 /* This thread is in a child of fork(2) and had a loop in its parent. */
 extern _Thread_local bool ri_loop_forked
 	__attribute__((tls_model("initial-exec")));

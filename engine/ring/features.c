@@ -69,15 +69,14 @@ unsigned ri_features_of_opcodes(const struct ri_kernel *kernel, int fd)
 	alignas(struct io_uring_probe) unsigned char
 		room[sizeof(struct io_uring_probe) +
 		     PROBED * sizeof(struct io_uring_probe_op)] = { 0 };
-	const struct io_uring_probe *probe =
-		(const struct io_uring_probe *)(const void *)room;
+	struct io_uring_probe *probe = (struct io_uring_probe *)(void *)room;
 	unsigned features = 0;
 
-	if (kernel->enroll(kernel, fd, IORING_REGISTER_PROBE, room, PROBED) < 0)
+	if (kernel->enroll(kernel, fd, IORING_REGISTER_PROBE, probe, PROBED) <
+	    0)
 		return 0;
 	for (size_t i = 0; i < sizeof(operations) / sizeof(operations[0]); i++)
-		if (probe->ops[operations[i].opcode].flags &
-		    IO_URING_OP_SUPPORTED)
+		if (io_uring_opcode_supported(probe, operations[i].opcode))
 			features |= operations[i].feature;
 	return features;
 }

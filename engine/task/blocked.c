@@ -150,8 +150,11 @@ struct ri_blocked *ri_blocked_find_stuck(struct ri_tasks *tasks,
 {
 	struct search search = { ++tasks->searches, NULL, false };
 
+	/* Others that are found wait for it. */
+	blocked->task->wait = &blocked->wait;
 	add(&search, blocked);
 	while (search.more && !blocked->free)
 		pass(&search);
+	blocked->task->wait = NULL;
 	return blocked->free ? NULL : choose(&search);
 }

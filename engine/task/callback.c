@@ -30,7 +30,5 @@ void ri_callback_call(struct rota_scope *scope)
 
 	scope->marks |= RI_MARK_CALLED;
 	callback->fn(callback->arg);
-	ri_check(ri_loop_here != NULL,
-		 "a callback goes on in a child of fork(2), where it may only "
-		 "execute a program or _exit(2)");
+	ri_check(ri_loop_here != NULL, "a callback goes on " RI_LOOP_FORKED);
 }

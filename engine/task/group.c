@@ -115,12 +115,6 @@ void ri_group_check(const struct ri_tasks *tasks,
 		misused(group, &site);
 }
 
-/* Why nobody is accepted: the caller's code first. */
-static int refusal(const struct rota_task *self, const struct rota_group *group)
-{
-	return self->scope->code ? self->scope->code : group->scope.code;
-}
-
 static inline __attribute__((always_inline)) int
 spawn(struct rota_group *group, rota_task_fn *fn, const void *value,
       const struct rota_site *site, bool may_wait)
@@ -133,7 +127,7 @@ spawn(struct rota_group *group, rota_task_fn *fn, const void *value,
 	if (__builtin_expect(!is_usable(tasks, group), 0))
 		misused(group, site);
 	if (__builtin_expect((self->scope->code | group->scope.code) != 0, 0))
-		return refusal(self, group);
+		return ri_slot_refusal(self, group);
 	if (group->live < group->limit)
 		group->live++;
 	else if (!may_wait)
@@ -169,9 +163,7 @@ int rota_group_spawn_background(struct rota_group *group, rota_task_fn *fn,
 	ri_task_check_scope(self);
 	if (!is_usable(tasks, group))
 		misused(group, site);
-	error = refusal(self, group);
-	if (!error && !group->limit)
-		error = -ESHUTDOWN;
+	error = ri_slot_refusal(self, group);
 	if (!error)
 		error = ri_task_accept(tasks, group, fn, value, site,
 				       self->inherited);
@@ -367,11 +359,8 @@ static void join(struct ri_tasks *tasks, struct rota_task *self,
 		if (!group->live)
 			end_background(tasks, group);
 		ri_blocked_begin(tasks, &blocked);
-		if (tasks->blocked && group->waiting) {
-			self->wait = &blocked.wait;
+		if (tasks->blocked && group->waiting)
 			break_circles(tasks, &blocked);
-			self->wait = NULL;
-		}
 		ri_park(tasks, self, &blocked.wait);
 	}
 }

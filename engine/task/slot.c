@@ -16,8 +16,8 @@ static void leave(struct ri_tasks *tasks, struct rota_link *link, int result)
 	ri_wake(tasks, blocked->task, result);
 }
 
-/* Why the task gets no slot: its own code first. */
-static int refusal(const struct rota_task *task, const struct rota_group *group)
+int ri_slot_refusal(const struct rota_task *task,
+		    const struct rota_group *group)
 {
 	if (task->scope->code)
 		return task->scope->code;
@@ -38,7 +38,7 @@ void ri_slot_interrupt(struct ri_tasks *tasks, struct rota_task *task)
 	struct ri_blocked *blocked =
 		ri_container(task->wait, struct ri_blocked, wait);
 
-	ri_slot_refuse(tasks, blocked, refusal(task, blocked->group));
+	ri_slot_refuse(tasks, blocked, ri_slot_refusal(task, blocked->group));
 }
 
 void ri_slot_release(struct ri_tasks *tasks, struct rota_group *group)
@@ -54,21 +54,6 @@ void ri_slot_release(struct ri_tasks *tasks, struct rota_group *group)
 		ri_group_emptied(tasks, group);
 }
 
-/* Would it never end? Asked as if it had begun. */
-static bool is_stuck(struct ri_tasks *tasks, struct ri_blocked *blocked)
-{
-	struct rota_task *self = blocked->task;
-	bool stuck;
-
-	ri_blocked_begin(tasks, blocked);
-	self->wait = &blocked->wait;
-	stuck = ri_blocked_find_stuck(tasks, blocked) != NULL;
-	self->wait = NULL;
-	if (stuck)
-		ri_blocked_end(tasks, blocked);
-	return stuck;
-}
-
 int ri_slot_wait(struct ri_tasks *tasks, struct rota_task *self,
 		 struct rota_group *group)
 {
@@ -77,18 +62,21 @@ int ri_slot_wait(struct ri_tasks *tasks, struct rota_task *self,
 		.task = self,
 		.group = group,
 	};
-	int code = refusal(self, group);
+	int code = ri_slot_refusal(self, group);
 
 	if (code)
 		return code;
-	if (is_stuck(tasks, &blocked))
+	ri_blocked_begin(tasks, &blocked);
+	if (ri_blocked_find_stuck(tasks, &blocked)) {
+		ri_blocked_end(tasks, &blocked);
 		return -EDEADLK;
+	}
 	ri_list_append(&group->waiters, &blocked.link);
 	code = ri_park(tasks, self, &blocked.wait);
 	if (code)
 		return code;
 	/* Cancelled after the slot was handed over: nobody is accepted now. */
-	code = refusal(self, group);
+	code = ri_slot_refusal(self, group);
 	if (code)
 		ri_slot_release(tasks, group);
 	return code;

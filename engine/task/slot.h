@@ -9,6 +9,11 @@
 
 #include "task/blocked.h"
 
+/* Why the task gets no slot of the group, now or ever: its own code, the
+ * group's, -ESHUTDOWN; 0: it can have one. */
+int ri_slot_refusal(const struct rota_task *task,
+		    const struct rota_group *group);
+
 /* Waits until a slot of the group is handed to the running task. 0, or its own
  * or the group's code, -ESHUTDOWN, -EDEADLK. */
 int ri_slot_wait(struct ri_tasks *tasks, struct rota_task *self,

@@ -11,9 +11,7 @@
 void ri_task_missing(const char *function)
 {
 	ri_abort(__FILE__, __LINE__, "%s is called %s", function,
-		 ri_loop_forked ? "in a child of fork(2), where a task may "
-				  "only execute a program or _exit(2)"
-				: "outside of a task");
+		 ri_loop_forked ? RI_LOOP_FORKED : "outside of a task");
 }
 
 struct ri_tasks *ri_tasks_caller(const char *function)
