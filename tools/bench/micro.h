@@ -64,6 +64,14 @@ struct micro_sample micro_per_op(uint64_t start_ns, uint64_t end_ns,
 /* What a sample of milliseconds holds. */
 struct micro_sample micro_ms(uint64_t elapsed_ns, uint64_t checksum);
 
+struct rota_config;
+
+/* Runs fn(arg) twice in a row as the first task of an engine: the first time,
+ * stacks are new, which is no part of the question. What the second call
+ * returned, or an error of the first. */
+int micro_run_twice(const struct rota_config *config, int (*fn)(void *),
+		    void *arg);
+
 /* The questions. */
 micro_fn micro_await_own;
 micro_fn micro_await_base;

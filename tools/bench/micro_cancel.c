@@ -25,8 +25,9 @@ static int receive(void *value)
 	return blocked_receive(value, -ECANCELED);
 }
 
-static int run_group(struct own *own)
+static int run_group(void *arg)
 {
+	struct own *own = arg;
 	struct rota_group group;
 
 	rota_group_open(&group, NULL);
@@ -43,14 +44,6 @@ static int run_group(struct own *own)
 	return result == -ECANCELED ? 0 : result;
 }
 
-/* The first time, stacks are new: that is no part of the question. */
-static int run_own(void *arg)
-{
-	const int error = run_group(arg);
-
-	return error < 0 ? error : run_group(arg);
-}
-
 int micro_cancel_own(const struct micro_work *work, struct micro_sample *sample)
 {
 	struct quiet sockets;
@@ -60,7 +53,7 @@ int micro_cancel_own(const struct micro_work *work, struct micro_sample *sample)
 		return error;
 	struct own own = { .blocked.sockets = &sockets };
 
-	error = rota_run(NULL, run_own, &own);
+	error = micro_run_twice(NULL, run_group, &own);
 	*sample = micro_ms(own.elapsed_ns, own.blocked.told);
 	quiet_close(&sockets);
 	return error;

@@ -50,8 +50,9 @@ static int start_members(struct rota_group *group, struct own *own)
 	return 0;
 }
 
-static int run_group(struct own *own)
+static int run_group(void *arg)
 {
+	struct own *own = arg;
 	struct rota_group group;
 
 	rota_group_open(&group, NULL);
@@ -67,19 +68,11 @@ static int run_group(struct own *own)
 	return result == -ECANCELED ? 0 : result;
 }
 
-/* The first time, stacks are new: that is no part of the question. */
-static int run_own(void *arg)
-{
-	const int error = run_group(arg);
-
-	return error < 0 ? error : run_group(arg);
-}
-
 int micro_cancel_members_own(const struct micro_work *work,
 			     struct micro_sample *sample)
 {
 	struct own own = { .work = work };
-	const int error = rota_run(NULL, run_own, &own);
+	const int error = micro_run_twice(NULL, run_group, &own);
 
 	*sample = micro_per_op(own.start_ns, own.end_ns, work->ops,
 			       own.cancelled);

@@ -74,8 +74,9 @@ static int open_all(void *value)
 	return result;
 }
 
-static int run_groups(struct own *own)
+static int run_groups(void *arg)
 {
+	struct own *own = arg;
 	struct rota_group group;
 
 	own->left = own->work->ops - 1;
@@ -98,19 +99,11 @@ static int run_groups(struct own *own)
 	return result == -ECANCELED ? 0 : result;
 }
 
-/* The first time, stacks are new: that is no part of the question. */
-static int run_own(void *arg)
-{
-	const int error = run_groups(arg);
-
-	return error < 0 ? error : run_groups(arg);
-}
-
 int micro_cancel_nested_own(const struct micro_work *work,
 			    struct micro_sample *sample)
 {
 	struct own own = { .work = work };
-	const int error = rota_run(NULL, run_own, &own);
+	const int error = micro_run_twice(NULL, run_groups, &own);
 
 	*sample = micro_per_op(own.start_ns, own.end_ns, work->ops,
 			       own.cancelled);

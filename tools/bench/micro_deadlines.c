@@ -60,8 +60,9 @@ static int run_group(struct own *own)
 	return late ? -EAGAIN : 0;
 }
 
-static int run_in_time(struct own *own)
+static int run_in_time(void *arg)
 {
+	struct own *own = arg;
 	int error = run_group(own);
 
 	for (int doubled = 0; error == -EAGAIN && doubled < DOUBLED_MAX;
@@ -70,14 +71,6 @@ static int run_in_time(struct own *own)
 		error = run_group(own);
 	}
 	return error;
-}
-
-/* The first time, stacks are new: that is no part of the question. */
-static int run_own(void *arg)
-{
-	const int error = run_in_time(arg);
-
-	return error < 0 ? error : run_in_time(arg);
 }
 
 int micro_deadlines_own(const struct micro_work *work,
@@ -94,7 +87,7 @@ int micro_deadlines_own(const struct micro_work *work,
 		.lead_ns = LEAD_NS + (int64_t)work->ops * LEAD_EACH_NS,
 	};
 
-	error = rota_run(&config, run_own, &own);
+	error = micro_run_twice(&config, run_in_time, &own);
 	/* Who was told, and whose deadline came, are the same tasks. */
 	*sample = micro_ms(own.blocked.last_ns - (uint64_t)own.deadline_ns,
 			   own.came == own.blocked.told ? own.came : 0);

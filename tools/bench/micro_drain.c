@@ -34,8 +34,9 @@ static int receive(void *value)
 	return result == -ESHUTDOWN ? 0 : result;
 }
 
-static int run_group(struct own *own)
+static int run_group(void *arg)
 {
+	struct own *own = arg;
 	struct rota_group group;
 
 	own->drained = 0;
@@ -51,14 +52,6 @@ static int run_group(struct own *own)
 	return error < 0 ? error : result;
 }
 
-/* The first time, stacks are new: that is no part of the question. */
-static int run_own(void *arg)
-{
-	const int error = run_group(arg);
-
-	return error < 0 ? error : run_group(arg);
-}
-
 int micro_drain_own(const struct micro_work *work, struct micro_sample *sample)
 {
 	struct quiet sockets;
@@ -68,7 +61,7 @@ int micro_drain_own(const struct micro_work *work, struct micro_sample *sample)
 		return error;
 	struct own own = { .blocked.sockets = &sockets };
 
-	error = rota_run(NULL, run_own, &own);
+	error = micro_run_twice(NULL, run_group, &own);
 	/* Who was told, and whose section was drained, are the same tasks. */
 	*sample = micro_ms(own.elapsed_ns,
 			   own.drained == own.blocked.told ? own.drained : 0);

@@ -5,6 +5,7 @@
  */
 #include <errno.h>
 #include <math.h>
+#include <rota/rota.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -48,6 +49,25 @@ struct micro_sample micro_ms(uint64_t elapsed_ns, uint64_t checksum)
 		.value = (double)elapsed_ns / NS_PER_MS,
 		.checksum = checksum,
 	};
+}
+
+struct twice {
+	int (*fn)(void *);
+	void *arg;
+};
+
+static int call_twice(void *arg)
+{
+	const struct twice *twice = arg;
+	const int error = twice->fn(twice->arg);
+
+	return error < 0 ? error : twice->fn(twice->arg);
+}
+
+int micro_run_twice(const struct rota_config *config, int (*fn)(void *),
+		    void *arg)
+{
+	return rota_run(config, call_twice, &(struct twice){ fn, arg });
 }
 
 static void plan(struct rounds *rounds, const struct micro_row *row,
