@@ -198,3 +198,24 @@ const struct victim_class *victim_class_named(const char *name)
 			break;
 	return class;
 }
+
+int victim_set_up_pair(struct victim *victim, int type)
+{
+	const int least = 1;
+	int pair[2];
+
+	if (socketpair(AF_UNIX, type | SOCK_CLOEXEC, 0, pair))
+		return -errno;
+	victim->socket = true;
+	victim->keeper = pair[0];
+	victim->peer = pair[1];
+	/* The kernel's least: soon full. */
+	setsockopt(victim->keeper, SOL_SOCKET, SO_SNDBUF, &least,
+		   sizeof(least));
+	return 0;
+}
+
+int victim_set_up_stream(struct victim *victim)
+{
+	return victim_set_up_pair(victim, SOCK_STREAM);
+}

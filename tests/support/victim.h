@@ -168,4 +168,8 @@ void victim_drain(struct victim *victim, int fd);
  * did. */
 bool victim_give(struct victim *victim, int fd, size_t count);
 
+/* A `set_up`: a connected pair of Unix sockets, of this type or streams. */
+int victim_set_up_pair(struct victim *victim, int type);
+int victim_set_up_stream(struct victim *victim);
+
 #endif

@@ -17,30 +17,9 @@
 #define MESSAGE_BYTES 512
 #define PIPE_BYTES 4096
 
-static int set_up_sockets(struct victim *victim, int type)
-{
-	const int least = 1;
-	int pair[2];
-
-	if (socketpair(AF_UNIX, type | SOCK_CLOEXEC, 0, pair))
-		return -errno;
-	victim->socket = true;
-	victim->keeper = pair[0];
-	victim->peer = pair[1];
-	/* The kernel's least: soon full. */
-	setsockopt(victim->keeper, SOL_SOCKET, SO_SNDBUF, &least,
-		   sizeof(least));
-	return 0;
-}
-
-static int set_up_stream(struct victim *victim)
-{
-	return set_up_sockets(victim, SOCK_STREAM);
-}
-
 static int set_up_datagram(struct victim *victim)
 {
-	return set_up_sockets(victim, SOCK_DGRAM);
+	return victim_set_up_pair(victim, SOCK_DGRAM);
 }
 
 /* A message with room for one descriptor. */
@@ -339,9 +318,9 @@ static void check_splice(struct victim *victim)
 }
 
 const struct victim_class victim_messages[] = {
-	{ "recvmsg", .set_up = set_up_stream, .prepare = prepare_recvmsg,
+	{ "recvmsg", .set_up = victim_set_up_stream, .prepare = prepare_recvmsg,
 	  .call = call_recvmsg, .complete = pass_one, .check = check_recvmsg },
-	{ "sendmsg", .set_up = set_up_stream, .prepare = prepare_send,
+	{ "sendmsg", .set_up = victim_set_up_stream, .prepare = prepare_send,
 	  .call = call_sendmsg, .complete = take_messages,
 	  .check = check_send },
 	{ "recvfrom", .set_up = set_up_datagram, .prepare = prepare_recvfrom,

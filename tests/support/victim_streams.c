@@ -24,22 +24,6 @@ static int set_nonblocking(int fd)
 	return fcntl(fd, F_SETFL, O_NONBLOCK) ? -errno : 0;
 }
 
-static int set_up_pair(struct victim *victim)
-{
-	const int least = 1;
-	int pair[2];
-
-	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair))
-		return -errno;
-	victim->socket = true;
-	victim->keeper = pair[0];
-	victim->peer = pair[1];
-	/* The kernel's least: soon full. */
-	setsockopt(victim->keeper, SOL_SOCKET, SO_SNDBUF, &least,
-		   sizeof(least));
-	return 0;
-}
-
 /* A listener of TCP on the loopback, which a socket is connected to. */
 static int set_up_tcp(struct victim *victim)
 {
@@ -335,21 +319,25 @@ static void check_out(struct victim *victim)
 const struct victim_class victim_streams[] = {
 	{ "read", IN(call_read, set_up_read, prepare_in) },
 	{ "readv", IN(call_readv, set_up_read, prepare_in) },
-	{ "recv", IN(call_recv, set_up_pair, prepare_in) },
-	{ "recv_waitall", IN(call_recv, set_up_pair, prepare_waitall) },
-	{ "recv_full", VICTIM_MANY, IN(call_recv_full, set_up_pair, prepare_in),
+	{ "recv", IN(call_recv, victim_set_up_stream, prepare_in) },
+	{ "recv_waitall",
+	  IN(call_recv, victim_set_up_stream, prepare_waitall) },
+	{ "recv_full", VICTIM_MANY,
+	  IN(call_recv_full, victim_set_up_stream, prepare_in),
 	  .expected = expected_of_all },
 	{ "recv_again", VICTIM_MANY,
-	  IN(call_recv_again, set_up_pair, prepare_in),
+	  IN(call_recv_again, victim_set_up_stream, prepare_in),
 	  .expected = expected_recv_again },
 	{ "recv_tcp", VICTIM_SLOW, IN(call_recv, set_up_tcp, prepare_in) },
-	{ "await_recv", IN(call_await_recv, set_up_pair, prepare_in) },
-	{ "poll", IN(call_poll, set_up_pair, prepare_in) },
+	{ "await_recv", IN(call_await_recv, victim_set_up_stream, prepare_in) },
+	{ "poll", IN(call_poll, victim_set_up_stream, prepare_in) },
 	{ "write", OUT(call_write, set_up_write, prepare_out) },
 	{ "writev", OUT(call_writev, set_up_write, prepare_out) },
-	{ "send", OUT(call_send, set_up_pair, prepare_out) },
-	{ "send_waitall", OUT(call_send, set_up_pair, prepare_out_waitall) },
-	{ "send_all", VICTIM_MANY, OUT(call_send_all, set_up_pair, prepare_out),
+	{ "send", OUT(call_send, victim_set_up_stream, prepare_out) },
+	{ "send_waitall",
+	  OUT(call_send, victim_set_up_stream, prepare_out_waitall) },
+	{ "send_all", VICTIM_MANY,
+	  OUT(call_send_all, victim_set_up_stream, prepare_out),
 	  .expected = expected_of_all },
 };
 const unsigned victim_streams_count =

@@ -4,6 +4,7 @@
  * times are counted from its start.
  */
 #include "rota/rota.h"
+#include "support/shielded.h"
 #include "support/timed.h"
 
 #include <setjmp.h>
@@ -14,35 +15,9 @@
 
 #define CENTURY_NS (INT64_C(3155760000) * ROTA_SECOND)
 
-static const struct rota_cancellation enough = { -EPIPE, "enough" };
-
-struct seen {
-	struct test_kernel kernel;
-	struct rota_group group;
-	int codes[6];
-	bool over[3]; /* what ends said */
-	int64_t times_ns[3];
-	struct rota_cancellation causes[2];
-};
-
-/* Runs fn under the clock. */
-static void run_timed(int (*fn)(void *), struct seen *seen)
-{
-	const struct rota_config small = { .stack_bytes = 16384 };
-
-	assert_int_equal(test_run_timed_with(&small, &seen->kernel, fn, seen),
-			 0);
-}
-
-/* Cancels the group, whose owner runs. */
-static void cancel(struct seen *seen)
-{
-	rota_group_cancel(&seen->group, enough);
-}
-
 static int work_in_cancelled(void *arg)
 {
-	struct seen *seen = arg;
+	struct test_shielded *seen = arg;
 	struct rota_shield shield;
 	int pair[2];
 	char byte;
@@ -50,7 +25,7 @@ static int work_in_cancelled(void *arg)
 	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair))
 		return -errno;
 	rota_group_open(&seen->group, NULL);
-	cancel(seen);
+	test_shielded_cancel(seen);
 	rota_shield_begin(&shield, ROTA_SECOND);
 	seen->codes[0] = rota_send_all(pair[0], "x", 1, NULL);
 	seen->codes[1] = rota_recv(pair[1], &byte, 1, 0);
@@ -64,10 +39,10 @@ static int work_in_cancelled(void *arg)
 
 static void in_a_cancelled_task_verbs_work_in_a_shield(void **state)
 {
-	struct seen seen = { .over = { true } };
+	struct test_shielded seen = { .over = { true } };
 
 	(void)state;
-	run_timed(work_in_cancelled, &seen);
+	test_shielded_run(work_in_cancelled, &seen);
 	assert_int_equal(seen.codes[0], 0);
 	assert_int_equal(seen.codes[1], 1);
 	assert_int_equal(seen.codes[2], 0);
@@ -77,11 +52,11 @@ static void in_a_cancelled_task_verbs_work_in_a_shield(void **state)
 
 static int ask_inside(void *arg)
 {
-	struct seen *seen = arg;
+	struct test_shielded *seen = arg;
 	struct rota_shield shield;
 
 	rota_group_open(&seen->group, NULL);
-	cancel(seen);
+	test_shielded_cancel(seen);
 	rota_shield_begin(&shield, ROTA_SECOND);
 	seen->codes[0] = rota_cancelled();
 	seen->causes[0] = rota_cause();
@@ -94,10 +69,10 @@ static int ask_inside(void *arg)
 
 static void a_cancel_is_kept_out_until_the_end_and_seen_after_it(void **state)
 {
-	struct seen seen = { .codes = { 1, 1, 1 } };
+	struct test_shielded seen = { .codes = { 1, 1, 1 } };
 
 	(void)state;
-	run_timed(ask_inside, &seen);
+	test_shielded_run(ask_inside, &seen);
 	assert_int_equal(seen.codes[0], 0);
 	assert_int_equal(seen.causes[0].error, 0);
 	assert_null(seen.causes[0].reason);
@@ -109,15 +84,16 @@ static void a_cancel_is_kept_out_until_the_end_and_seen_after_it(void **state)
 
 static int cancel_later(void *value)
 {
-	struct seen *seen = *(struct seen **)value;
+	struct test_shielded *seen = *(struct test_shielded **)value;
 	const int code = rota_sleep(5);
 
-	cancel(seen);
+	test_shielded_cancel(seen);
 	return code;
 }
 
 /* Waits in a shield, the group is cancelled at 5. */
-static int wait_through(struct seen *seen, int64_t grace_ns, int64_t sleep_ns)
+static int wait_through(struct test_shielded *seen, int64_t grace_ns,
+			int64_t sleep_ns)
 {
 	struct rota_shield shield;
 	int error;
@@ -142,10 +118,10 @@ static int end_in_time(void *arg)
 
 static void a_wait_that_ends_within_the_grace_is_not_disturbed(void **state)
 {
-	struct seen seen = { .over = { true } };
+	struct test_shielded seen = { .over = { true } };
 
 	(void)state;
-	run_timed(end_in_time, &seen);
+	test_shielded_run(end_in_time, &seen);
 	assert_int_equal(seen.codes[0], 0);
 	assert_int_equal(seen.times_ns[0], 12);
 	assert_int_equal(seen.codes[1], 0);
@@ -161,10 +137,10 @@ static int end_too_late(void *arg)
 
 static void the_grace_runs_from_the_cancel_around(void **state)
 {
-	struct seen seen = { .over = { false } };
+	struct test_shielded seen = { .over = { false } };
 
 	(void)state;
-	run_timed(end_too_late, &seen);
+	test_shielded_run(end_too_late, &seen);
 	assert_int_equal(seen.codes[0], -ETIME);
 	assert_int_equal(seen.times_ns[0], 15);
 	assert_int_equal(seen.codes[1], -ETIME);
@@ -191,9 +167,9 @@ static void without_a_grace_it_is_over_with_the_scope_around(void **state)
 
 	(void)state;
 	for (int i = 0; i < 2; i++) {
-		struct seen seen = { .over = { false } };
+		struct test_shielded seen = { .over = { false } };
 
-		run_timed(cases[i], &seen);
+		test_shielded_run(cases[i], &seen);
 		assert_int_equal(seen.codes[0], -ETIME);
 		/* With the turn in which the cancel came. */
 		assert_in_range(seen.times_ns[0], 5, 6);
@@ -218,9 +194,9 @@ static void a_grace_past_the_end_of_time_is_not_bounded(void **state)
 
 	(void)state;
 	for (int i = 0; i < 2; i++) {
-		struct seen seen = { .over = { true } };
+		struct test_shielded seen = { .over = { true } };
 
-		run_timed(cases[i], &seen);
+		test_shielded_run(cases[i], &seen);
 		assert_int_equal(seen.codes[0], 0);
 		assert_int_equal(seen.times_ns[0], CENTURY_NS);
 		assert_false(seen.over[0]);
@@ -230,11 +206,11 @@ static void a_grace_past_the_end_of_time_is_not_bounded(void **state)
 
 static int begin_when_over(void *arg)
 {
-	struct seen *seen = arg;
+	struct test_shielded *seen = arg;
 	struct rota_shield shield;
 
 	rota_group_open(&seen->group, NULL);
-	cancel(seen);
+	test_shielded_cancel(seen);
 	seen->kernel.clock_ns += 5;
 	rota_shield_begin(&shield, 10);
 	seen->codes[0] = rota_sleep(ROTA_SECOND);
@@ -245,10 +221,10 @@ static int begin_when_over(void *arg)
 
 static void begun_in_a_cancelled_scope_its_grace_runs_from_there(void **state)
 {
-	struct seen seen = { .over = { false } };
+	struct test_shielded seen = { .over = { false } };
 
 	(void)state;
-	run_timed(begin_when_over, &seen);
+	test_shielded_run(begin_when_over, &seen);
 	assert_int_equal(seen.codes[0], -ETIME);
 	assert_int_equal(seen.times_ns[0], 15);
 	assert_true(seen.over[0]);
@@ -257,11 +233,11 @@ static void begun_in_a_cancelled_scope_its_grace_runs_from_there(void **state)
 static int begin_without_grace(void *arg)
 {
 	static const int64_t graces_ns[] = { 0, -1, INT64_MIN };
-	struct seen *seen = arg;
+	struct test_shielded *seen = arg;
 	struct rota_shield shield;
 
 	rota_group_open(&seen->group, NULL);
-	cancel(seen);
+	test_shielded_cancel(seen);
 	for (int i = 0; i < 3; i++) {
 		rota_shield_begin(&shield, graces_ns[i]);
 		seen->codes[i] = rota_cancelled();
@@ -272,10 +248,10 @@ static int begin_without_grace(void *arg)
 
 static void begun_there_without_a_grace_it_is_over_at_once(void **state)
 {
-	struct seen seen = { .over = { false } };
+	struct test_shielded seen = { .over = { false } };
 
 	(void)state;
-	run_timed(begin_without_grace, &seen);
+	test_shielded_run(begin_without_grace, &seen);
 	for (int i = 0; i < 3; i++) {
 		assert_int_equal(seen.codes[i], -ETIME);
 		assert_true(seen.over[i]);
@@ -285,11 +261,11 @@ static void begun_there_without_a_grace_it_is_over_at_once(void **state)
 /* The end of one in its grace takes the grace with it. */
 static int begin_again(void *arg)
 {
-	struct seen *seen = arg;
+	struct test_shielded *seen = arg;
 	struct rota_shield shield;
 
 	rota_group_open(&seen->group, NULL);
-	cancel(seen);
+	test_shielded_cancel(seen);
 	rota_shield_begin(&shield, 10);
 	seen->codes[0] = rota_sleep(5);
 	rota_shield_end(&shield);
@@ -301,10 +277,10 @@ static int begin_again(void *arg)
 
 static void a_shield_that_was_ended_is_forgotten(void **state)
 {
-	struct seen seen = { .codes = { 1, 1 }, .over = { true } };
+	struct test_shielded seen = { .codes = { 1, 1 }, .over = { true } };
 
 	(void)state;
-	run_timed(begin_again, &seen);
+	test_shielded_run(begin_again, &seen);
 	assert_int_equal(seen.codes[0], 0);
 	assert_int_equal(seen.codes[1], 0);
 	assert_false(seen.over[0]);
@@ -312,12 +288,12 @@ static void a_shield_that_was_ended_is_forgotten(void **state)
 
 static int expire_inside(void *arg)
 {
-	struct seen *seen = arg;
+	struct test_shielded *seen = arg;
 	struct rota_shield shield;
 	struct rota_deadline deadline;
 
 	rota_group_open(&seen->group, NULL);
-	cancel(seen);
+	test_shielded_cancel(seen);
 	rota_shield_begin(&shield, 100);
 	rota_deadline_begin(&deadline, rota_after_ns(10));
 	seen->codes[0] = rota_sleep(ROTA_SECOND);
@@ -330,10 +306,10 @@ static int expire_inside(void *arg)
 
 static void a_deadline_inside_comes_at_its_own_time(void **state)
 {
-	struct seen seen = { .over = { false, true } };
+	struct test_shielded seen = { .over = { false, true } };
 
 	(void)state;
-	run_timed(expire_inside, &seen);
+	test_shielded_run(expire_inside, &seen);
 	assert_int_equal(seen.codes[0], -ETIME);
 	assert_int_equal(seen.times_ns[0], 10);
 	assert_true(seen.over[0]);
@@ -343,7 +319,7 @@ static void a_deadline_inside_comes_at_its_own_time(void **state)
 
 static int expire_around(void *arg)
 {
-	struct seen *seen = arg;
+	struct test_shielded *seen = arg;
 	struct rota_shield shield;
 	struct rota_deadline deadline;
 
@@ -359,10 +335,10 @@ static int expire_around(void *arg)
 
 static void a_deadline_around_that_comes_begins_the_grace(void **state)
 {
-	struct seen seen = { .over = { false } };
+	struct test_shielded seen = { .over = { false } };
 
 	(void)state;
-	run_timed(expire_around, &seen);
+	test_shielded_run(expire_around, &seen);
 	assert_int_equal(seen.codes[0], -ETIME);
 	assert_int_equal(seen.times_ns[0], 17);
 	assert_true(seen.over[0]);
@@ -373,7 +349,7 @@ static void a_deadline_around_that_comes_begins_the_grace(void **state)
 /* Two scopes around end one after the other. */
 static int end_twice_around(void *arg)
 {
-	struct seen *seen = arg;
+	struct test_shielded *seen = arg;
 	struct rota_deadline deadline;
 	int error;
 
@@ -385,10 +361,10 @@ static int end_twice_around(void *arg)
 
 static void the_grace_runs_from_the_first_end_of_a_scope_around(void **state)
 {
-	struct seen seen = { .over = { false } };
+	struct test_shielded seen = { .over = { false } };
 
 	(void)state;
-	run_timed(end_twice_around, &seen);
+	test_shielded_run(end_twice_around, &seen);
 	assert_int_equal(seen.codes[0], -ETIME);
 	assert_int_equal(seen.times_ns[0], 15);
 	assert_int_equal(seen.codes[2], -ETIME);
@@ -397,7 +373,7 @@ static void the_grace_runs_from_the_first_end_of_a_scope_around(void **state)
 
 static int recv_in_shield(void *value)
 {
-	struct seen *seen = *(struct seen **)value;
+	struct test_shielded *seen = *(struct test_shielded **)value;
 	struct rota_shield shield;
 	int pair[2];
 	char byte;
@@ -415,22 +391,22 @@ static int recv_in_shield(void *value)
 
 static int cancel_who_receives(void *arg)
 {
-	struct seen *seen = arg;
+	struct test_shielded *seen = arg;
 	int error;
 
 	rota_group_open(&seen->group, NULL);
 	error = rota_go(&seen->group, recv_in_shield, seen);
 	error |= rota_sleep(5);
-	cancel(seen);
+	test_shielded_cancel(seen);
 	return rota_group_wait(&seen->group) == -EPIPE ? error : -EPROTO;
 }
 
 static void an_operation_in_the_kernel_has_the_grace_too(void **state)
 {
-	struct seen seen = { .over = { false } };
+	struct test_shielded seen = { .over = { false } };
 
 	(void)state;
-	run_timed(cancel_who_receives, &seen);
+	test_shielded_run(cancel_who_receives, &seen);
 	assert_int_equal(seen.codes[0], -ETIME);
 	assert_int_equal(seen.times_ns[0], 15);
 	assert_true(seen.over[0]);

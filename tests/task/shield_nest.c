@@ -4,6 +4,7 @@
  * test's; times are counted from its start.
  */
 #include "rota/rota.h"
+#include "support/shielded.h"
 #include "support/timed.h"
 
 #include <setjmp.h>
@@ -13,41 +14,15 @@
 
 #define SHIELDS 1000
 
-static const struct rota_cancellation enough = { -EPIPE, "enough" };
-
-struct seen {
-	struct test_kernel kernel;
-	struct rota_group group;
-	int codes[6];
-	bool over[3]; /* what ends said */
-	int64_t times_ns[3];
-	struct rota_cancellation causes[2];
-};
-
-/* Runs fn under the clock. */
-static void run_timed(int (*fn)(void *), struct seen *seen)
-{
-	const struct rota_config small = { .stack_bytes = 16384 };
-
-	assert_int_equal(test_run_timed_with(&small, &seen->kernel, fn, seen),
-			 0);
-}
-
-/* Cancels the group, whose owner runs. */
-static void cancel(struct seen *seen)
-{
-	rota_group_cancel(&seen->group, enough);
-}
-
 /* The group is cancelled at 0, and sleeps in two shields. */
-static int nest(struct seen *seen, int64_t outer_ns, int64_t inner_ns)
+static int nest(struct test_shielded *seen, int64_t outer_ns, int64_t inner_ns)
 {
 	struct rota_shield outer, inner;
 
 	rota_group_open(&seen->group, NULL);
 	rota_shield_begin(&outer, outer_ns);
 	rota_shield_begin(&inner, inner_ns);
-	cancel(seen);
+	test_shielded_cancel(seen);
 	seen->codes[0] = rota_sleep(50);
 	seen->times_ns[0] = test_now_ns();
 	seen->over[0] = rota_shield_end(&inner);
@@ -64,10 +39,10 @@ static int nest_10_and_7(void *arg)
 
 static void the_grace_of_an_inner_one_runs_from_the_outer_ones_end(void **state)
 {
-	struct seen seen = { .over = { false } };
+	struct test_shielded seen = { .over = { false } };
 
 	(void)state;
-	run_timed(nest_10_and_7, &seen);
+	test_shielded_run(nest_10_and_7, &seen);
 	assert_int_equal(seen.codes[0], -ETIME);
 	assert_int_equal(seen.times_ns[0], 17);
 	assert_true(seen.over[0]);
@@ -83,10 +58,10 @@ static int nest_10_and_never(void *arg)
 
 static void an_inner_one_keeps_the_end_of_the_outer_one_out(void **state)
 {
-	struct seen seen = { .over = { true, false } };
+	struct test_shielded seen = { .over = { true, false } };
 
 	(void)state;
-	run_timed(nest_10_and_never, &seen);
+	test_shielded_run(nest_10_and_never, &seen);
 	assert_int_equal(seen.codes[0], 0);
 	assert_int_equal(seen.times_ns[0], 50);
 	assert_false(seen.over[0]);
@@ -97,11 +72,11 @@ static void an_inner_one_keeps_the_end_of_the_outer_one_out(void **state)
 
 static int begin_in_one_that_is_over(void *arg)
 {
-	struct seen *seen = arg;
+	struct test_shielded *seen = arg;
 	struct rota_shield outer, inner;
 
 	rota_group_open(&seen->group, NULL);
-	cancel(seen);
+	test_shielded_cancel(seen);
 	rota_shield_begin(&outer, 10);
 	seen->codes[0] = rota_sleep(ROTA_SECOND);
 	seen->kernel.clock_ns += 5;
@@ -115,10 +90,10 @@ static int begin_in_one_that_is_over(void *arg)
 
 static void begun_in_a_shield_that_is_over_its_grace_runs_too(void **state)
 {
-	struct seen seen = { .over = { false } };
+	struct test_shielded seen = { .over = { false } };
 
 	(void)state;
-	run_timed(begin_in_one_that_is_over, &seen);
+	test_shielded_run(begin_in_one_that_is_over, &seen);
 	assert_int_equal(seen.codes[0], -ETIME);
 	assert_int_equal(seen.codes[1], -ETIME);
 	assert_int_equal(seen.times_ns[0], 22);
@@ -128,7 +103,7 @@ static void begun_in_a_shield_that_is_over_its_grace_runs_too(void **state)
 
 static int sleep_a_while(void *value)
 {
-	struct seen *seen = *(struct seen **)value;
+	struct test_shielded *seen = *(struct test_shielded **)value;
 
 	seen->codes[0] = rota_sleep(30);
 	seen->times_ns[0] = test_now_ns();
@@ -137,14 +112,14 @@ static int sleep_a_while(void *value)
 }
 
 /* A group in a shield of this grace; around it everything is over. */
-static int open_inside(struct seen *seen, int64_t grace_ns)
+static int open_inside(struct test_shielded *seen, int64_t grace_ns)
 {
 	struct rota_shield shield;
 	struct rota_group inner;
 	int error;
 
 	rota_group_open(&seen->group, NULL);
-	cancel(seen);
+	test_shielded_cancel(seen);
 	rota_shield_begin(&shield, grace_ns);
 	rota_group_open(&inner, NULL);
 	error = rota_go(&inner, sleep_a_while, seen);
@@ -166,14 +141,15 @@ static int open_inside_10(void *arg)
 
 static void a_group_inside_lives_as_long_as_the_shield(void **state)
 {
-	struct seen seen = { .codes = { 1, 1 } }, late = { .codes = { 1 } };
+	struct test_shielded seen = { .codes = { 1, 1 } },
+			     late = { .codes = { 1 } };
 
 	(void)state;
-	run_timed(open_inside_100, &seen);
+	test_shielded_run(open_inside_100, &seen);
 	assert_int_equal(seen.codes[0], 0);
 	assert_int_equal(seen.codes[1], 0);
 	assert_false(seen.over[0]);
-	run_timed(open_inside_10, &late);
+	test_shielded_run(open_inside_10, &late);
 	assert_int_equal(late.codes[0], -ETIME);
 	assert_int_equal(late.times_ns[0], 10);
 	assert_int_equal(late.causes[0].error, -ETIME);
@@ -190,13 +166,13 @@ static int say_cancelled(void *value)
 
 static int fail_inside(void *arg)
 {
-	struct seen *seen = arg;
+	struct test_shielded *seen = arg;
 	struct rota_shield shield;
 	struct rota_group inner;
 	int error;
 
 	rota_group_open(&seen->group, NULL);
-	cancel(seen);
+	test_shielded_cancel(seen);
 	rota_shield_begin(&shield, ROTA_NEVER);
 	rota_group_open(&inner, NULL);
 	error = rota_go(&inner, say_cancelled, 0);
@@ -209,17 +185,17 @@ static int fail_inside(void *arg)
 /* Its own tasks were told of nothing. */
 static void the_code_of_what_is_kept_out_is_a_failure_inside(void **state)
 {
-	struct seen seen = { .codes = { 1, 1 } };
+	struct test_shielded seen = { .codes = { 1, 1 } };
 
 	(void)state;
-	run_timed(fail_inside, &seen);
+	test_shielded_run(fail_inside, &seen);
 	assert_int_equal(seen.codes[0], -ECANCELED);
 	assert_int_equal(seen.codes[1], -ECANCELED);
 }
 
 static int shield_yourself(void *value)
 {
-	struct seen *seen = *(struct seen **)value;
+	struct test_shielded *seen = *(struct test_shielded **)value;
 	struct rota_shield shield;
 
 	rota_shield_begin(&shield, 7);
@@ -231,7 +207,7 @@ static int shield_yourself(void *value)
 
 static int expire_around_the_owner(void *arg)
 {
-	struct seen *seen = arg;
+	struct test_shielded *seen = arg;
 	struct rota_deadline deadline;
 	int error;
 
@@ -245,10 +221,10 @@ static int expire_around_the_owner(void *arg)
 
 static void what_ends_around_the_owner_begins_the_members_grace(void **state)
 {
-	struct seen seen = { .over = { false } };
+	struct test_shielded seen = { .over = { false } };
 
 	(void)state;
-	run_timed(expire_around_the_owner, &seen);
+	test_shielded_run(expire_around_the_owner, &seen);
 	assert_int_equal(seen.codes[0], -ETIME);
 	assert_int_equal(seen.times_ns[0], 17);
 	assert_true(seen.over[0]);
@@ -258,12 +234,12 @@ static void what_ends_around_the_owner_begins_the_members_grace(void **state)
 static int shields_deep(void *arg)
 {
 	static struct rota_shield shields[SHIELDS];
-	struct seen *seen = arg;
+	struct test_shielded *seen = arg;
 
 	rota_group_open(&seen->group, NULL);
 	for (int i = 0; i < SHIELDS; i++)
 		rota_shield_begin(&shields[i], 0);
-	cancel(seen);
+	test_shielded_cancel(seen);
 	seen->codes[0] = rota_sleep(ROTA_SECOND);
 	for (int i = SHIELDS - 1; i >= 0; i--) {
 		seen->codes[1] += rota_cancelled() == -ETIME;
@@ -274,10 +250,10 @@ static int shields_deep(void *arg)
 
 static void a_thousand_without_a_grace_end_without_recursion(void **state)
 {
-	struct seen seen = { .codes = { 0 } };
+	struct test_shielded seen = { .codes = { 0 } };
 
 	(void)state;
-	run_timed(shields_deep, &seen);
+	test_shielded_run(shields_deep, &seen);
 	assert_int_equal(seen.codes[0], -ETIME);
 	assert_int_equal(seen.codes[1], SHIELDS);
 	assert_int_equal(seen.codes[2], SHIELDS);
