@@ -1,4 +1,9 @@
 /* SPDX-License-Identifier: MIT */
+/*
+ * Literal addresses. Not by getaddrinfo(3), with AI_NUMERICHOST: it takes
+ * memory, which a task's verbs do not, reads "127.1" and "2130706433" as
+ * 127.0.0.1, where a slip should be told, and knows no Unix sockets.
+ */
 #include "rota/address.h"
 
 #include <arpa/inet.h>
