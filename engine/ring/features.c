@@ -76,7 +76,7 @@ unsigned ri_features_of_opcodes(const struct ri_kernel *kernel, int fd)
 	    0)
 		return 0;
 	for (size_t i = 0; i < sizeof(operations) / sizeof(operations[0]); i++)
-		if (io_uring_opcode_supported(probe, operations[i].opcode))
+		if (io_uring_opcode_supported(probe, (int)operations[i].opcode))
 			features |= operations[i].feature;
 	return features;
 }

@@ -322,21 +322,41 @@ static void those_that_wait_hold_no_thread(void **state)
 	close_all(&stage);
 }
 
-/* Nothing more goes into the socket, and its peer will send nothing. */
-static int fill_half_closed(const struct stage *stage)
+/* Nothing more goes into the socket, and its peer will send nothing. How much
+ * is in it. */
+static size_t fill_half_closed(const struct stage *stage)
 {
 	static const char block[4096];
+	size_t filled = 0;
+	ssize_t n;
 
-	while (send(stage->pair[1], block, sizeof(block), MSG_DONTWAIT) > 0)
-		;
-	return shutdown(stage->pair[0], SHUT_WR) ? -errno : 0;
+	while ((n = send(stage->pair[1], block, sizeof(block), MSG_DONTWAIT)) >
+	       0)
+		filled += (size_t)n;
+	return shutdown(stage->pair[0], SHUT_WR) ? 0 : filled;
+}
+
+/* All that is in it, and what is moved into it. */
+static int receive_all(int fd, size_t bytes)
+{
+	char block[4096];
+
+	while (bytes) {
+		const int n = rota_recv(fd, block, sizeof(block), 0);
+
+		if (n <= 0)
+			return n ? n : -EPROTO;
+		bytes -= (size_t)n;
+	}
+	return 0;
 }
 
 static int splice_many_half_closed(void *arg)
 {
 	struct stage *stage = arg;
 	struct rota_group group;
-	int error = fill_half_closed(stage), other[2];
+	const size_t filled = fill_half_closed(stage);
+	int error = filled ? 0 : -EPROTO, other[2];
 	char bytes[MANY] = { 0 };
 
 	if (pipe2(other, O_CLOEXEC))
@@ -350,8 +370,7 @@ static int splice_many_half_closed(void *arg)
 		error |= rota_splice(stage->file, 0, other[1], -1, 1, 0) != 1;
 		error |= rota_read(other[0], bytes, 1) != 1;
 	}
-	while (rota_recv(stage->pair[0], bytes, MANY, MSG_DONTWAIT) > 0)
-		rota_yield();
+	error |= receive_all(stage->pair[0], filled + MANY);
 	error |= rota_group_wait(&group);
 	return error | rota_close(other[0]) | rota_close(other[1]);
 }
