@@ -169,17 +169,6 @@ static int guard(struct ri_stacks *stacks, char *start)
 	return forbid(stacks, start);
 }
 
-/* Puts a stack on top of the pile of free ones. */
-static void push(struct ri_stack_class *class, struct ri_stack *stack)
-{
-	stack->next = class->free;
-#if RI_ASAN
-	if (!class->free)
-		class->last = &stack->next;
-#endif
-	class->free = stack;
-}
-
 /* Carves the next slot of a slab. */
 static int carve(struct ri_stacks *stacks, struct ri_stack_class *class)
 {
@@ -201,7 +190,8 @@ static int carve(struct ri_stacks *stacks, struct ri_stack_class *class)
 #endif
 	slab->made++;
 	class->made++;
-	push(class, stack);
+	stack->next = class->fresh;
+	class->fresh = stack;
 	return 0;
 }
 
@@ -218,15 +208,26 @@ int ri_stacks_make(struct ri_stacks *stacks, unsigned index)
 	return carve(stacks, class);
 }
 
-struct ri_stack *ri_stacks_take(struct ri_stacks *stacks, unsigned index)
+static __attribute__((noinline)) struct ri_stack *
+take_fresh(struct ri_stack_class *class)
 {
-	struct ri_stack_class *class = &stacks->classes[index];
-	struct ri_stack *stack = class->free;
+	struct ri_stack *stack = class->fresh;
 
 	ri_check(stack != NULL,
 		 "no free stack of %zu bytes, %u made, %u "
 		 "reserved",
 		 class->usable_bytes, class->made, class->reserved);
+	class->fresh = stack->next;
+	return stack;
+}
+
+struct ri_stack *ri_stacks_take(struct ri_stacks *stacks, unsigned index)
+{
+	struct ri_stack_class *class = &stacks->classes[index];
+	struct ri_stack *stack = class->free;
+
+	if (__builtin_expect(!stack, 0))
+		return take_fresh(class);
 	class->free = stack->next;
 #if RI_ASAN
 	if (!class->free)
@@ -251,7 +252,8 @@ void ri_stacks_give(struct ri_stacks *stacks, unsigned index,
 	*class->last = stack;
 	class->last = &stack->next;
 #else
-	push(class, stack);
+	stack->next = class->free;
+	class->free = stack;
 #endif
 }
 

@@ -14,7 +14,9 @@
  *   aligned blocks fall into the same cache sets, and switching round 1000 of
  *   them cost 53 ns without colours, 13 ns with.
  * - Sizes are powers of two, one class each; free stacks of a class wait in a
- *   stack of their own (last in, first out: warm), and keep their pages.
+ *   stack of their own (last in, first out: warm), and keep their pages. New
+ *   ones come after them: a task that reserves its stack long before it needs
+ *   one (or again and again needs one for a moment) makes no page resident.
  * - ri_stacks_reserve is what can fail, when a task is accepted. Taking a
  *   reserved stack later cannot.
  *
@@ -61,8 +63,9 @@ struct ri_slab {
 
 /* All stacks of one size. */
 struct ri_stack_class {
-	size_t usable_bytes;   /* a power of two */
-	struct ri_stack *free; /* pile of free stacks, the warmest on top */
+	size_t usable_bytes;    /* a power of two */
+	struct ri_stack *free;  /* pile of used ones, the warmest on top */
+	struct ri_stack *fresh; /* pile of those that were never used */
 #if RI_ASAN
 	struct ri_stack **last; /* the link at its far end */
 #endif

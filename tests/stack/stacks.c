@@ -190,6 +190,18 @@ static void the_stack_given_back_last_is_taken_first(void **state)
 	assert_ptr_equal(take(fixture), a);
 }
 
+static void one_that_was_used_is_taken_before_one_that_was_not(void **state)
+{
+	struct fixture *fixture = *state;
+	struct ri_stack *used = take(fixture);
+
+	give(fixture, used);
+	assert_int_equal(ri_stacks_reserve(&fixture->stacks, CLASS), 0);
+	assert_int_equal(ri_stacks_reserve(&fixture->stacks, CLASS), 0);
+	assert_ptr_equal(ri_stacks_take(&fixture->stacks, CLASS), used);
+	assert_ptr_not_equal(ri_stacks_take(&fixture->stacks, CLASS), used);
+}
+
 static void under_asan_a_stack_is_left_alone_as_long_as_can_be(void **state)
 {
 	struct fixture *fixture = *state;
@@ -386,6 +398,7 @@ int main(void)
 		CASE(a_stack_is_of_the_size_of_its_class),
 		CASE(tops_have_32_colours),
 		CASE(the_stack_given_back_last_is_taken_first),
+		CASE(one_that_was_used_is_taken_before_one_that_was_not),
 		CASE(under_asan_a_stack_is_left_alone_as_long_as_can_be),
 		CASE(a_stack_is_made_for_each_promise_and_kept),
 		CASE(many_stacks_are_few_mappings),
