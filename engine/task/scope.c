@@ -39,6 +39,19 @@ void ri_scope_misused(const struct rota_scope *scope, const char *function)
 			 self->site->file, self->site->line);
 	if (around)
 		ri_scope_left_open(self, "ends one around it");
+	ri_scope_not_own(scope, function);
+}
+
+void ri_scope_not_own(const struct rota_scope *scope, const char *function)
+{
+	const struct rota_task *self = ri_task_self(function);
+
+	if (scope->state == RI_SCOPE_OPEN && scope->owner != self)
+		ri_abort(scope->site->file, scope->site->line,
+			 "the %s opened here is another task's, but %s is "
+			 "called in task %s (spawned at %s:%d)",
+			 scope->site->function, function, ri_task_name(self),
+			 self->site->file, self->site->line);
 	if (scope->state == RI_SCOPE_CLOSED)
 		ri_abort(scope->site->file, scope->site->line,
 			 "the %s opened here has ended already, %s in task %s",
@@ -141,22 +154,51 @@ void ri_scope_arm(struct ri_tasks *tasks, struct rota_scope *scope,
 		fire_deadline(&scope->timer);
 }
 
+/* Nothing comes of it any more. */
+static inline void retire(struct ri_tasks *tasks, struct rota_scope *scope)
+{
+	if (scope->timer.link.next)
+		ri_wheel_remove(&tasks->loop.wheel, &scope->timer);
+	if (ri_list_linked(&scope->sweep))
+		ri_list_remove(&scope->sweep);
+	scope->state = RI_SCOPE_CLOSED;
+}
+
 void ri_scope_close(struct ri_tasks *tasks, struct rota_scope *scope)
 {
 	struct rota_task *owner = scope->owner;
 	struct rota_scope *parent = scope->parent;
 
 	ri_assert(!scope->children, "scopes are left in %p", (void *)scope);
-	if (scope->timer.link.next)
-		ri_wheel_remove(&tasks->loop.wheel, &scope->timer);
-	if (ri_list_linked(&scope->sweep))
-		ri_list_remove(&scope->sweep);
-	scope->state = RI_SCOPE_CLOSED;
+	retire(tasks, scope);
 	if (!owner)
 		return;
 	ri_chain_remove(&scope->sibling);
 	owner->scope = parent;
 	owner->scope_site = parent->site;
+}
+
+static struct rota_scope *sibling_of(struct rota_chain *link)
+{
+	return ri_container(link, struct rota_scope, sibling);
+}
+
+/* Right in it only its owner opens anything, one at a time: what is opened
+ * next is inside of that. */
+void ri_scope_remove(struct ri_tasks *tasks, struct rota_scope *scope)
+{
+	struct rota_chain *child = scope->children;
+
+	if (!child) {
+		ri_scope_close(tasks, scope);
+		return;
+	}
+	ri_assert(!child->next, "%p has several scopes in it", (void *)scope);
+	retire(tasks, scope);
+	ri_chain_remove(&scope->sibling);
+	ri_chain_remove(child);
+	ri_chain_push(&scope->parent->children, child);
+	sibling_of(child)->parent = scope->parent;
 }
 
 void ri_task_interrupt(struct ri_tasks *tasks, struct rota_task *task)
@@ -177,11 +219,6 @@ static void tell(struct ri_tasks *tasks, struct rota_scope *scope)
 						       scope));
 	else if (scope->kind == RI_SCOPE_CALLBACK)
 		ri_list_append(&tasks->sweeps, &scope->sweep);
-}
-
-static struct rota_scope *sibling_of(struct rota_chain *link)
-{
-	return ri_container(link, struct rota_scope, sibling);
 }
 
 /* The same as below, but not into the scope. */

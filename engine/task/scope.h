@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Scopes: the one structure inside groups, deadlines, shields, idle sections
- * and callbacks.
+ * Scopes: the one structure inside groups, deadlines, shields, idle sections,
+ * callbacks, tickers and streams.
  *
  *	task -> innermost scope -> parent -> ... -> scope of its group -> ...
  *
@@ -16,6 +16,11 @@
  *
  * Draining marks everything inside too, shields or not, but cancels idle
  * sections only.
+ *
+ * A task ends its scopes innermost first, but for tickers and streams, which
+ * are closed in any order: they are scopes only so that one left open is found.
+ * Nothing ends them alone, so what they have come to is what the scope around
+ * them has, and they can be taken out from between it and what is inside.
  */
 #ifndef RI_TASK_SCOPE_H
 #define RI_TASK_SCOPE_H
@@ -30,6 +35,8 @@ enum ri_scope_kind {
 	RI_SCOPE_SHIELD,
 	RI_SCOPE_IDLE,
 	RI_SCOPE_CALLBACK,
+	RI_SCOPE_TICKER,
+	RI_SCOPE_STREAM,
 };
 
 /* Not values that memory is likely to have by itself. */
@@ -76,6 +83,9 @@ void ri_scope_arm(struct ri_tasks *tasks, struct rota_scope *scope,
 /* Ends the innermost scope of its owner. */
 void ri_scope_close(struct ri_tasks *tasks, struct rota_scope *scope);
 
+/* Takes a ticker or a stream out of its owner's scopes, innermost or not. */
+void ri_scope_remove(struct ri_tasks *tasks, struct rota_scope *scope);
+
 /* Cancels: marks, interrupts. Does nothing to a scope that is over already. */
 void ri_scope_cancel(struct ri_tasks *tasks, struct rota_scope *scope, int code,
 		     struct rota_cancellation cause);
@@ -117,6 +127,26 @@ static inline struct rota_task *ri_scope_opener(const char *function)
 /* Aborts: it is not the innermost scope of the running task. */
 __attribute__((cold, noreturn)) void
 ri_scope_misused(const struct rota_scope *scope, const char *function);
+
+/* Aborts: the running task has not got it open. */
+__attribute__((cold, noreturn)) void
+ri_scope_not_own(const struct rota_scope *scope, const char *function);
+
+/* The running task, for a verb about a scope that it has open, innermost or
+ * not. Aborts if it has not. */
+static inline struct rota_task *ri_scope_holder(const struct rota_scope *scope,
+						enum ri_scope_kind kind,
+						const char *function)
+{
+	struct rota_task *self = ri_scope_opener(function);
+
+	if (__builtin_expect(scope->state != RI_SCOPE_OPEN ||
+				     scope->kind != kind ||
+				     scope->owner != self,
+			     0))
+		ri_scope_not_own(scope, function);
+	return self;
+}
 
 /* For one that ends the innermost scope of the running task. */
 static inline void ri_scope_end(struct rota_scope *scope, const char *function)

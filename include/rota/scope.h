@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What groups, deadlines, shields, idle sections and callbacks have in common:
- * a scope. A task points to its innermost one, each scope to the one around
- * it. When a scope is cancelled, so is everything inside it, up to shields,
- * and every blocking verb that is or will be called there returns.
+ * What groups, deadlines, shields, idle sections, callbacks, tickers and
+ * streams have in common: a scope. A task points to its innermost one, each
+ * scope to the one around it. When a scope is cancelled, so is everything
+ * inside it, up to shields, and every blocking verb that is or will be called
+ * there returns.
  *
  * All structures here are in the caller's memory; their fields are the
  * engine's and only declared for their size.
@@ -52,7 +53,7 @@ struct rota_scope {
 	const struct rota_site *site;   /* where */
 	struct rota_cancellation cause; /* why it was cancelled first */
 	int code;      /* what verbs return inside; 0: nothing */
-	uint8_t kind;  /* group, deadline, shield, idle or callback */
+	uint8_t kind;  /* group, deadline, shield and so on */
 	uint8_t state; /* open or closed; else nobody has opened it */
 	uint8_t codes; /* which ones its tasks have seen, as bits */
 	uint8_t marks; /* what happened to it, as bits */
