@@ -24,5 +24,6 @@
 #include "rota/shield.h"
 #include "rota/socket.h"
 #include "rota/task.h"
+#include "rota/ticker.h"
 
 #endif
