@@ -9,14 +9,20 @@
 /* Descriptors of a test are below this. */
 #define DESCRIPTORS 256u
 
-/* Stacks that are neither free nor in use. */
-static unsigned stacks_lost(const struct ri_stack_class *class)
+static unsigned count(const struct ri_stack *stack)
 {
 	unsigned free = 0;
 
-	for (const struct ri_stack *stack = class->free; stack;
-	     stack = stack->next)
+	for (; stack; stack = stack->next)
 		free++;
+	return free;
+}
+
+/* Stacks that are neither free nor in use. */
+static unsigned stacks_lost(const struct ri_stack_class *class)
+{
+	const unsigned free = count(class->free) + count(class->fresh);
+
 	return class->made - free - class->reserved;
 }
 
