@@ -47,6 +47,15 @@ static int refuse(const struct ri_log *log, const struct rota_config *config)
 		       config->loops);
 		return -EINVAL;
 	}
+	if (config->stream_buffers > RI_BUFFERS_MAX ||
+	    config->stream_buffer_bytes > RI_BUFFER_BYTES_MAX) {
+		ri_log(log,
+		       "config.stream_buffers is %u of %u bytes: at most %u "
+		       "of %u",
+		       config->stream_buffers, config->stream_buffer_bytes,
+		       RI_BUFFERS_MAX, RI_BUFFER_BYTES_MAX);
+		return -EINVAL;
+	}
 	if (ri_loop_here) {
 		ri_log(log, "this thread runs an engine already");
 		return -EBUSY;
@@ -71,6 +80,9 @@ static int start(struct engine *engine, const struct rota_config *config,
 			  .completions = config->completions },
 		.stack_bytes = config->stack_bytes,
 		.tasks_max = config->tasks_max,
+		.shots_max = config->streams_max,
+		.buffers = { .count = config->stream_buffers,
+			     .bytes = config->stream_buffer_bytes },
 	};
 	int error = refuse(log, config);
 

@@ -2,6 +2,8 @@
 /*
  * Accepting: what is said about one connection must not end a server.
  */
+#include "io/accept.h"
+
 #include "io/starved.h"
 #include "rota/socket.h"
 #include "task/operation.h"
@@ -22,9 +24,7 @@ static int accept_one(int listener, struct rota_address *from)
 	return ri_verb_await(entry, "rota_accept", listener);
 }
 
-/* Does this concern the connection that was next, and not the listener? It
- * went away, or the network had an error for it: accept(2). */
-static bool is_of_connection(int error)
+bool ri_accept_passes(int error)
 {
 	switch (error) {
 	case -ECONNABORTED:
@@ -50,7 +50,7 @@ int rota_accept_from(int listener, struct rota_address *from)
 
 		if (fd < 0 && from)
 			from->bytes = 0;
-		if (fd >= 0 || (!starved && !is_of_connection(fd)))
+		if (fd >= 0 || (!starved && !ri_accept_passes(fd)))
 			return fd;
 		error = ri_verb_again("rota_accept");
 		if (!error && starved)

@@ -166,10 +166,23 @@ static void run_ready(struct ri_loop *loop)
 	} while (ended && loop->turn_left > 0 && !ri_fifo_empty(&loop->ready));
 }
 
+static const void *named(const struct io_uring_cqe *cqe)
+{
+	return (const void *)(uintptr_t)(cqe->user_data & RI_LOOP_ADDRESS_MASK);
+}
+
+static bool is_source(const struct io_uring_cqe *cqe)
+{
+	return cqe->user_data & RI_LOOP_SOURCE;
+}
+
+/* Who waits for it; NULL: nobody. */
 static const struct ri_fiber *fiber_of(const struct io_uring_cqe *cqe)
 {
-	return (const struct ri_fiber *)(uintptr_t)(cqe->user_data &
-						    RI_LOOP_ADDRESS_MASK);
+	const void *record = named(cqe);
+
+	return is_source(cqe) ? *(const struct ri_fiber *const *)record
+			      : record;
 }
 
 /* The top of a stack that was left: the switch's frame and a verb's are read,
@@ -177,7 +190,7 @@ static const struct ri_fiber *fiber_of(const struct io_uring_cqe *cqe)
  * it is in use: fiber_main, a task, a verb and the switch are 256 bytes. */
 static void touch_stack(const struct ri_fiber *fiber)
 {
-	const volatile char *sp = fiber->sp;
+	const volatile char *sp = fiber ? fiber->sp : NULL;
 
 	if (!sp)
 		return;
@@ -195,8 +208,15 @@ static void touch_stack(const struct ri_fiber *fiber)
 static void foresee(const struct ri_loop *loop, unsigned count)
 {
 	const struct ri_ring *ring = &loop->ring;
+	unsigned sources = 0;
 
-	for (unsigned i = 0; i < count; i++)
+	for (unsigned i = 0; i < count; i++) {
+		const struct io_uring_cqe *cqe = ri_ring_completion(ring, i);
+
+		__builtin_prefetch(named(cqe), 1);
+		sources += is_source(cqe);
+	}
+	for (unsigned i = 0; sources && i < count; i++)
 		__builtin_prefetch(fiber_of(ri_ring_completion(ring, i)), 1);
 	/* A late cancel names a task that may have ended: harmless, but not to
 	 * who watches for uses of dead stacks. */

@@ -33,8 +33,11 @@
 #define RI_LOOK_SWITCHES 16
 
 /* What the floor above writes into user_data: the address of the fiber that
- * waits, in these bits. Everything that has a completion is named so. */
+ * waits, in these bits. Everything that has a completion is named so, or, with
+ * RI_LOOP_SOURCE, by the address of a pointer to the fiber that waits for it,
+ * which may be NULL. */
 #define RI_LOOP_ADDRESS_MASK (((uint64_t)1 << 48) - 64)
+#define RI_LOOP_SOURCE 32u
 
 struct ri_loop;
 

@@ -2,17 +2,9 @@
 #include "task/operation.h"
 
 #include "task/scope.h"
+#include "task/shot.h"
 
 #include <errno.h>
-
-/* user_data: what the low bits say it is. */
-enum tag {
-	TAG_OPERATION = 0,
-	TAG_CANCEL = 1,
-};
-
-#define TAG_MASK 63u
-#define GENERATION_SHIFT 48
 
 /* What io-wq lets slip out when its worker is interrupted: ERESTARTSYS. */
 #define KERNEL_RESTART 512
@@ -23,10 +15,9 @@ enum tag {
 /* How soon a cancel that missed is tried again. */
 #define RETRY_NS ((int64_t)10000000)
 
-static uint64_t name_of(const struct rota_task *task, enum tag tag)
+static uint64_t name_of(const struct rota_task *task, enum ri_tag tag)
 {
-	return (uint64_t)task->fiber.generation << GENERATION_SHIFT |
-	       (uint64_t)(uintptr_t)task | tag;
+	return ri_name(task, task->fiber.generation, tag);
 }
 
 static struct rota_task *queued_of(struct ri_fifo_node *node)
@@ -71,6 +62,12 @@ static struct rota_chain **bucket_of(struct ri_tasks *tasks, int fd)
 	return &tasks->descriptors[(unsigned)fd % RI_DESCRIPTOR_BUCKETS];
 }
 
+void ri_descriptor_list(struct ri_tasks *tasks, int fd,
+			struct rota_chain *sharing)
+{
+	ri_chain_push(bucket_of(tasks, fd), sharing);
+}
+
 /* What the verb returns when a cancel was asked for. */
 static int decode_interrupted(const struct rota_task *self)
 {
@@ -96,7 +93,7 @@ await(struct io_uring_sqe *entry, const char *verb, int fd, unsigned flags)
 	self->fiber.generation++;
 	self->fiber.flags = (uint8_t)((self->fiber.flags & RI_TASK_KEPT) |
 				      RI_TASK_IN_FLIGHT | flags);
-	entry->user_data = name_of(self, TAG_OPERATION);
+	entry->user_data = name_of(self, RI_TAG_OPERATION);
 	self->fd = fd;
 	if (fd >= 0)
 		ri_chain_push(bucket_of(tasks, fd), &self->sharing);
@@ -157,12 +154,26 @@ static struct rota_task *listed(const struct ri_tasks *tasks,
 	return second->fd == fd ? second->task : NULL;
 }
 
+static void close_shot(struct ri_tasks *tasks, struct rota_chain *link, int fd)
+{
+	struct ri_shot *shot = ri_container(link, struct ri_shot, sharing);
+
+	if (shot->fd == fd)
+		ri_shot_close_descriptor(tasks, shot);
+}
+
 void ri_operations_close(struct ri_tasks *tasks, int fd)
 {
 	struct rota_chain *link = *bucket_of(tasks, fd);
 
 	for (; link; link = link->next) {
-		struct rota_task *task = listed(tasks, link, fd);
+		struct rota_task *task;
+
+		if (ri_shots_have(&tasks->shots, link)) {
+			close_shot(tasks, link, fd);
+			continue;
+		}
+		task = listed(tasks, link, fd);
 
 		if (!task ||
 		    (task->fiber.flags & RI_TASK_CLOSED) == RI_TASK_RELEASE)
@@ -182,7 +193,7 @@ static struct rota_task *find(struct ri_tasks *tasks, uint64_t user_data)
 
 	ri_check(task >= tasks->slab && task < tasks->slab + tasks->made,
 		 "a completion for %#llx", (unsigned long long)user_data);
-	if (task->fiber.generation != user_data >> GENERATION_SHIFT ||
+	if (task->fiber.generation != user_data >> RI_GENERATION_SHIFT ||
 	    !(task->fiber.flags & RI_TASK_IN_FLIGHT))
 		return NULL;
 	return task;
@@ -212,13 +223,22 @@ cancel_missed(struct ri_tasks *tasks, const struct io_uring_cqe *cqe)
 	ri_fifo_push(&tasks->retries, &task->cancel);
 }
 
+static __attribute__((noinline)) void
+complete_other(struct ri_tasks *tasks, const struct io_uring_cqe *cqe)
+{
+	if (cqe->user_data & RI_LOOP_SOURCE)
+		ri_shot_complete(tasks, cqe);
+	else
+		cancel_missed(tasks, cqe);
+}
+
 void ri_operation_complete(struct ri_loop *loop, const struct io_uring_cqe *cqe)
 {
 	struct ri_tasks *tasks = ri_tasks_of(loop);
 	struct rota_task *task;
 
-	if (__builtin_expect((cqe->user_data & TAG_MASK) == TAG_CANCEL, 0)) {
-		cancel_missed(tasks, cqe);
+	if (__builtin_expect((cqe->user_data & RI_TAG_MASK) != 0, 0)) {
+		complete_other(tasks, cqe);
 		return;
 	}
 	task = find(tasks, cqe->user_data);
@@ -257,8 +277,8 @@ unsigned ri_operations_cancel(struct ri_tasks *tasks)
 			if (!entry)
 				break;
 			io_uring_prep_cancel64(entry,
-					       name_of(task, TAG_OPERATION), 0);
-			entry->user_data = name_of(task, TAG_CANCEL);
+					       name_of(task, RI_TAG_OPERATION), 0);
+			entry->user_data = name_of(task, RI_TAG_CANCEL);
 			/* Only a miss is told. */
 			entry->flags |= IOSQE_CQE_SKIP_SUCCESS;
 			written++;

@@ -43,6 +43,24 @@
 #include <limits.h>
 #include <stdbool.h>
 
+/* user_data: what the low bits say it is. */
+enum ri_tag {
+	RI_TAG_OPERATION = 0,
+	RI_TAG_CANCEL = 1,
+	RI_TAG_SHOT = RI_LOOP_SOURCE, /* task/shot.h */
+	RI_TAG_SHOT_CANCEL,
+};
+
+#define RI_TAG_MASK 63u
+#define RI_GENERATION_SHIFT 48
+
+static inline uint64_t ri_name(const void *record, uint16_t generation,
+			       enum ri_tag tag)
+{
+	return (uint64_t)generation << RI_GENERATION_SHIFT |
+	       (uint64_t)(uintptr_t)record | tag;
+}
+
 /* Takes an entry of the ring for a verb with a length. Without 0 the verb
  * returns what this returns: -EINVAL for a length over INT_MAX, the task's
  * code if it is cancelled, -EAGAIN if the kernel takes no entries. */
@@ -101,6 +119,10 @@ struct ri_second {
 
 void ri_second_begin(struct ri_second *second, const char *verb, int fd);
 void ri_second_end(struct ri_second *second);
+
+/* Lists what is about a descriptor (>= 0) under it. */
+void ri_descriptor_list(struct ri_tasks *tasks, int fd,
+			struct rota_chain *sharing);
 
 /* Ends what tasks of this loop wait for on a descriptor, with -EBADF. */
 void ri_operations_close(struct ri_tasks *tasks, int fd);

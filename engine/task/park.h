@@ -63,6 +63,12 @@ static inline int ri_park(struct ri_tasks *tasks, struct rota_task *self,
 	return self->result;
 }
 
+/* Parks the running task without a stack, in a scope of its own that is not on
+ * it: to be called just before its function returns. Woken, it starts again,
+ * with this function and the value it has. */
+void ri_task_doze(struct ri_tasks *tasks, struct rota_task *self,
+		  rota_task_fn *fn, struct ri_wait *wait);
+
 /* Parks the running task for a while, whatever is cancelled. */
 void ri_task_rest(const char *verb, int64_t duration_ns);
 

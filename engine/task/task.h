@@ -23,6 +23,7 @@
 #include "loop/loop.h"
 #include "rota/group.h"
 #include "rota/scope.h"
+#include "task/shot.h"
 
 #include <assert.h>
 #include <stdalign.h>
@@ -107,6 +108,7 @@ struct ri_tasks {
 	struct rota_chain **descriptors; /* operations, by descriptor */
 	struct rota_link starved;        /* tasks that wait for a descriptor */
 	int64_t starved_told_ns;         /* when that was last told */
+	struct ri_shots shots;           /* the operations of streams */
 	struct rota_group root;          /* the group of the first task */
 };
 
@@ -158,6 +160,8 @@ struct ri_tasks_options {
 	struct ri_ring_options ring;
 	size_t stack_bytes; /* usable; 0: the default */
 	unsigned tasks_max; /* 0: the default */
+	unsigned shots_max; /* 0: the default */
+	struct ri_buffers_options buffers;
 };
 
 #define RI_TASKS_MAX_DEFAULT 1048576u

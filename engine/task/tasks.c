@@ -72,6 +72,19 @@ end_oddly(struct ri_tasks *tasks, struct rota_task *task, int result)
 		ri_group_left(tasks, group);
 }
 
+void ri_task_doze(struct ri_tasks *tasks, struct rota_task *self,
+		  rota_task_fn *fn, struct ri_wait *wait)
+{
+	ri_assert(self->scope != &self->group->scope, "it has no scope");
+	self->fiber.flags &= (uint8_t)~RI_TASK_NAMED;
+	/* A signal handler may describe it at any time. */
+	__atomic_signal_fence(__ATOMIC_SEQ_CST);
+	self->fn = fn;
+	self->wait = wait;
+	self->fiber.sp = NULL;
+	tasks->parked++;
+}
+
 static void run(struct ri_loop *loop, struct ri_fiber *fiber)
 {
 	struct ri_tasks *tasks = ri_tasks_of(loop);
@@ -80,8 +93,12 @@ static void run(struct ri_loop *loop, struct ri_fiber *fiber)
 
 	task->stack_low = (uintptr_t)fiber->stack->low;
 	result = task->fn(task->value);
-	if (__builtin_expect(task->scope != &task->group->scope, 0))
-		ri_scope_left_open(task, "has ended");
+	if (__builtin_expect(task->scope != &task->group->scope, 0)) {
+		if (!task->wait)
+			ri_scope_left_open(task, "has ended");
+		loop->live++; /* it dozes: only its stack is left */
+		return;
+	}
 	if (__builtin_expect((result | task->group->odd) >= 0, 1))
 		ri_slot_release(tasks, retire(tasks, task));
 	else
@@ -92,14 +109,18 @@ static bool submit(struct ri_loop *loop)
 {
 	struct ri_tasks *tasks = ri_tasks_of(loop);
 
+	bool more = false;
+
+	if (!ri_shots_idle(&tasks->shots))
+		more = ri_shots_submit(tasks);
 	if (__builtin_expect(ri_list_empty(&tasks->sweeps) &&
 				     ri_fifo_empty(&tasks->cancels),
 			     1))
-		return false;
+		return more;
 	ri_scopes_sweep(tasks);
 	/* Each ends an operation: they are harvested together. */
-	loop->expected = ri_operations_cancel(tasks);
-	return !ri_list_empty(&tasks->sweeps) ||
+	loop->expected += ri_operations_cancel(tasks);
+	return more || !ri_list_empty(&tasks->sweeps) ||
 	       !ri_fifo_empty(&tasks->cancels);
 }
 
@@ -176,6 +197,7 @@ static void stuck(struct ri_loop *loop)
 	for (unsigned i = 0; i < tasks->made; i++)
 		if (ri_task_describe(tasks, &tasks->slab[i], line))
 			ri_log(&loop->log, "%s", line);
+	ri_shots_tell_kept(tasks);
 	ri_abort(__FILE__, __LINE__,
 		 "deadlock: %u tasks wait for each other, nothing is in flight",
 		 loop->live);
@@ -233,6 +255,10 @@ int ri_tasks_init(struct ri_tasks *tasks,
 	ri_fifo_init(&tasks->cancels);
 	ri_fifo_init(&tasks->retries);
 	ri_list_init(&tasks->starved);
+	ri_shots_init(&tasks->shots);
+	tasks->shots.max = options->shots_max ? options->shots_max
+					      : RI_SHOTS_MAX_DEFAULT;
+	tasks->shots.buffers_options = options->buffers;
 	error = ri_loop_init(&tasks->loop, &loop);
 	if (error)
 		return error;
@@ -255,6 +281,7 @@ void ri_tasks_fini(struct ri_tasks *tasks)
 	ri_check(tasks->parked == 0, "%u tasks are parked", tasks->parked);
 	ri_check(tasks->blocked == 0, "%u tasks wait for slots",
 		 tasks->blocked);
+	ri_shots_fini(tasks);
 	ri_loop_fini(&tasks->loop);
 	kernel->unmap(kernel, tasks->descriptors,
 		      RI_DESCRIPTOR_BUCKETS * sizeof(void *));

@@ -25,6 +25,13 @@ struct rota_config {
 	unsigned completions; /* of the ring; default 8192, at least as many as
 	                         entries. Fewer are tried when memory is
 	                         refused */
+	unsigned streams_max; /* streams at a time; default 1,048,576. More are
+	                         refused with -EAGAIN */
+	unsigned stream_buffers; /* that receive streams share; default 256, at
+	                         most 8192. Made with the first stream; more are
+	                         used for a while in place of those that one
+	                         connection has beyond its due */
+	unsigned stream_buffer_bytes; /* of each; default 4096, at most 1 MiB */
 	bool no_overflow_report; /* leave SIGSEGV alone: a task's overflow then
 	                            dies without being named */
 	/* Gets each line that the engine has to say, without a newline; NULL:
@@ -41,8 +48,8 @@ struct rota_config {
  * returned, once every task has ended; or why the engine could not start,
  * after one line in the log that names the cause and the mend:
  *
- *	-EINVAL   more than one loop, a stack size out of range, an unknown
- *	          word in ROTA_MASK, a kernel before 6.1
+ *	-EINVAL   more than one loop, a stack size or stream buffers out of
+ *	          range, an unknown word in ROTA_MASK, a kernel before 6.1
  *	-EPERM, -EACCES, -ENOSYS  io_uring is not allowed or not there
  *	-ENOMEM, -EMFILE, -ENFILE  no memory or descriptor for the ring
  *	-ENOTSUP  this thread has a shadow stack (CET), on which no other

@@ -23,6 +23,7 @@
 #include "rota/scope.h"
 #include "rota/shield.h"
 #include "rota/socket.h"
+#include "rota/stream.h"
 #include "rota/task.h"
 #include "rota/ticker.h"
 

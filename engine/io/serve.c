@@ -1,0 +1,180 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Members without a stack. One that serves a stream is a task like any other;
+ * when nothing has landed it returns from its function, parked: its stack goes
+ * to the next task (task/tasks.c: run), and whoever wakes it finds a fiber that
+ * has not started, so its function is called again, on a stack that is warm.
+ *
+ *	accepted -> runs -> asleep -> runs -> asleep -> ... -> ended
+ *
+ * All that outlives a sleep is in the record's value. While it sleeps, the
+ * stream's scope is an idle section of the member's, with the idle time as its
+ * deadline: so cancels, drains and time-outs find it as they find every task.
+ * The stack stays reserved: to wake it cannot fail.
+ */
+#include "io/stream.h"
+#include "task/group.h"
+#include "task/scope.h"
+
+#include <errno.h>
+
+/* The value of the member. */
+struct served {
+	struct rota_stream *stream;  /* NULL: closed */
+	struct rota_service service; /* who serves it */
+	struct ri_wait wait;         /* its sleep; `what` is NULL: awake */
+};
+
+static_assert(sizeof(struct served) == ROTA_SERVED_BYTES_, "the value");
+
+static struct served *served_of(struct rota_task *task)
+{
+	return (struct served *)(void *)task->value;
+}
+
+void ri_served_closed(struct rota_task *self)
+{
+	served_of(self)->stream = NULL;
+}
+
+static void interrupt(struct ri_tasks *tasks, struct rota_task *task)
+{
+	served_of(task)->stream->shot->waiter = NULL;
+	ri_wake(tasks, task, task->scope->code);
+}
+
+/* Opens the sleep's scope. False if that is over already: then it is closed
+ * again, and what it came to is told. */
+static bool begin_sleep(struct ri_tasks *tasks, struct rota_task *self,
+			struct rota_stream *stream)
+{
+	struct rota_scope *scope = &stream->scope;
+
+	ri_scope_open(scope, RI_SCOPE_IDLE, self, scope->site);
+	if (scope->codes & RI_CODE_SHUTDOWN)
+		ri_scope_drain(tasks, scope);
+	if (stream->idle_ns > 0)
+		ri_scope_arm(tasks, scope, rota_after_ns(stream->idle_ns));
+	return !scope->code;
+}
+
+static void end_sleep(struct ri_tasks *tasks, struct rota_task *self,
+		      struct rota_stream *stream)
+{
+	const int code = stream->scope.code;
+
+	ri_scope_close(tasks, &stream->scope);
+	/* What is over around it, each verb tells by itself. */
+	stream->told = self->scope->code ? 0 : code;
+}
+
+static rota_task_fn serve;
+
+/* The task is parked when its function has returned. */
+static bool fall_asleep(struct ri_tasks *tasks, struct rota_task *self,
+			struct served *served)
+{
+	struct rota_stream *stream = served->stream;
+
+	ri_stream_take_back(tasks, stream);
+	if (!begin_sleep(tasks, self, stream)) {
+		end_sleep(tasks, self, stream);
+		return false;
+	}
+	served->wait = (struct ri_wait){ .what = "rota_stream_serve",
+					 .interrupt = interrupt,
+					 .since_ns = tasks->loop.now_ns };
+	stream->shot->waiter = self;
+	ri_task_doze(tasks, self, serve, &served->wait);
+	return true;
+}
+
+static void check_returned(const struct rota_task *self,
+			   const struct rota_stream *stream, int result)
+{
+	const struct rota_site *site = stream->scope.site;
+
+	if (result)
+		ri_abort(site->file, site->line,
+			 "the stream opened here is still open, but task %s "
+			 "(spawned at %s:%d) has returned %d",
+			 ri_task_name(self), self->site->file, self->site->line,
+			 result);
+	if (!stream->read)
+		ri_abort(site->file, site->line,
+			 "task %s (spawned at %s:%d) was woken for the stream "
+			 "opened here, and returned without looking at it",
+			 ri_task_name(self), self->site->file,
+			 self->site->line);
+}
+
+/* Calls who serves, once. True: it goes on. */
+static bool call(struct rota_task *self, struct served *served, int *result)
+{
+	struct rota_stream *stream = served->stream;
+
+	stream->read = false;
+	*result = served->service.fn(stream, served->service.arg);
+	if (__builtin_expect(self->scope != &self->group->scope, 0))
+		ri_scope_left_open(self, "has returned from serving");
+	if (!served->stream)
+		return false;
+	check_returned(self, stream, *result);
+	return true;
+}
+
+static bool is_due(const struct ri_tasks *tasks, const struct rota_task *self,
+		   const struct rota_stream *stream)
+{
+	return stream->offset < stream->length || stream->told ||
+	       self->scope->code || ri_shot_ready(tasks, stream->shot);
+}
+
+static int serve(void *value)
+{
+	struct served *served = value;
+	struct rota_task *self = ri_task_self("rota_stream_serve");
+	struct ri_tasks *tasks = ri_tasks_here();
+	int result;
+
+	if (served->wait.what) {
+		served->wait.what = NULL;
+		end_sleep(tasks, self, served->stream);
+	}
+	do {
+		while (!is_due(tasks, self, served->stream))
+			if (fall_asleep(tasks, self, served))
+				return 0;
+	} while (call(self, served, &result));
+	return result;
+}
+
+/* Makes the stream the new member's. It has not started. */
+static void hand_over(struct ri_tasks *tasks, struct rota_group *group,
+		      struct rota_stream *stream)
+{
+	struct rota_task *member =
+		ri_container(group->members.prev, struct rota_task, member);
+
+	if (stream->served)
+		served_of(stream->scope.owner)->stream = NULL;
+	else
+		ri_scope_remove(tasks, &stream->scope);
+	stream->scope.owner = member;
+	stream->served = true;
+}
+
+int rota_stream_serve_at(struct rota_group *group, struct rota_stream *stream,
+			 struct rota_service service,
+			 const struct rota_site *site)
+{
+	const struct served served = { stream, service, { NULL, NULL, 0 } };
+	int error;
+
+	(void)rota_stream_ready(stream); /* open, and the caller's */
+	ri_stream_take_back(ri_tasks_here(), stream);
+	error = rota_group_spawn(group, serve, &served, site);
+	if (!error)
+		hand_over(ri_tasks_here(), group, stream);
+	return error;
+}
