@@ -33,7 +33,15 @@
 #define SMALL_BYTES 1280
 #define LARGE_BYTES 16384
 
+/* How a connection is served. */
+enum style {
+	STYLE_PLAIN,  /* a task that receives into a buffer of its own */
+	STYLE_STREAM, /* ... or what landed in the loop's shared buffers */
+	STYLE_SERVE,  /* the same by a member without a stack */
+};
+
 struct options {
+	enum style style;
 	const char *address;
 	uint16_t port;
 	const char *path; /* of a Unix socket, or NULL */
@@ -49,6 +57,12 @@ struct connection {
 	LIST_ENTRY(connection) link; /* among those that are open */
 	struct server *server;
 	int fd;
+};
+
+/* One that no stack remembers. */
+struct record {
+	struct connection connection;
+	struct rota_stream stream;
 };
 
 struct server {
@@ -149,6 +163,107 @@ static int serve(void *value)
 	return n;
 }
 
+/* Waits for something to land, under the idle timeout, if there is one. */
+static int view(const struct connection *connection, struct rota_stream *stream,
+		struct rota_view *view)
+{
+	const int64_t idle_ns = connection->server->options.idle_ns;
+	struct rota_deadline idle;
+	int n;
+
+	if (!idle_ns)
+		return rota_stream_view(stream, view);
+	rota_deadline_begin(&idle, rota_after_ns(idle_ns));
+	n = rota_stream_view(stream, view);
+	rota_deadline_end(&idle);
+	return n;
+}
+
+static int serve_stream(void *value)
+{
+	struct connection connection = *(struct connection *)value;
+	struct rota_stream stream;
+	struct rota_view landed;
+	int n = rota_receive_stream_open(&stream, connection.fd, NULL);
+
+	if (n < 0) {
+		rota_close(connection.fd);
+		return n;
+	}
+	LIST_INSERT_HEAD(&connection.server->open, &connection, link);
+	while ((n = view(&connection, &stream, &landed)) > 0)
+		if ((n = reply(&connection, landed.data, landed.bytes)))
+			break;
+	LIST_REMOVE(&connection, link);
+	rota_stream_close(&stream);
+	rota_close(connection.fd);
+	return n;
+}
+
+static int end(struct record *record, int result)
+{
+	LIST_REMOVE(&record->connection, link);
+	rota_stream_close(&record->stream);
+	rota_close(record->connection.fd);
+	free(record);
+	return result;
+}
+
+/* Something has landed, or the record's sleep is over. */
+static int serve_landed(struct rota_stream *stream, void *arg)
+{
+	struct record *record = arg;
+	struct rota_view landed;
+	int n = rota_stream_view(stream, &landed);
+
+	if (n > 0)
+		n = reply(&record->connection, landed.data, landed.bytes);
+	else
+		return end(record, n);
+	return n ? end(record, n) : 0;
+}
+
+static int serve_record(struct server *server, struct connection connection)
+{
+	const struct rota_stream_options options = {
+		.idle_ns = server->options.idle_ns
+	};
+	struct record *record = malloc(sizeof(*record));
+	int error;
+
+	if (!record)
+		return -ENOMEM;
+	record->connection = connection;
+	error = rota_receive_stream_open(&record->stream, connection.fd,
+					 &options);
+	if (error) {
+		free(record);
+		return error;
+	}
+	error = rota_stream_serve(&server->connections, &record->stream,
+				  serve_landed, record);
+	if (error) {
+		rota_stream_close(&record->stream);
+		free(record);
+		return error;
+	}
+	LIST_INSERT_HEAD(&server->open, &record->connection, link);
+	return 0;
+}
+
+/* At the limit it waits: the backlog holds the others. */
+static int hand_over(struct server *server, struct connection connection)
+{
+	switch (server->options.style) {
+	case STYLE_STREAM:
+		return rota_go(&server->connections, serve_stream, connection);
+	case STYLE_SERVE:
+		return serve_record(server, connection);
+	default:
+		return rota_go(&server->connections, serve, connection);
+	}
+}
+
 static int accept_all(void *value)
 {
 	struct server *server = *(struct server **)value;
@@ -159,8 +274,7 @@ static int accept_all(void *value)
 		connection.fd = rota_accept(server->listener);
 		if (connection.fd < 0)
 			return connection.fd;
-		/* At the limit it waits: the backlog holds the others. */
-		error = rota_go(&server->connections, serve, connection);
+		error = hand_over(server, connection);
 		if (error) {
 			rota_close(connection.fd);
 			if (error != -EAGAIN && error != -ENOMEM)
@@ -297,6 +411,8 @@ static const char usage[] =
 	"  --address ADDRESS      to listen on (127.0.0.1)\n"
 	"  --port PORT            0 takes a free one (7777)\n"
 	"  --unix PATH            listen on a Unix socket instead\n"
+	"  --stream               receive into buffers that all share\n"
+	"  --serve                the same, and no stack while idle\n"
 	"  --idle-timeout-ms MS   ends connections that say nothing (none)\n"
 	"  --max-connections N    more wait in the backlog (the descriptor "
 	"limit)\n"
@@ -332,6 +448,8 @@ static const struct option long_options[] = {
 	{ "idle-timeout-ms", required_argument, NULL, 'i' },
 	{ "max-connections", required_argument, NULL, 'm' },
 	{ "grace-ms", required_argument, NULL, 'g' },
+	{ "stream", no_argument, NULL, 'r' },
+	{ "serve", no_argument, NULL, 's' },
 	{ "quiet", no_argument, NULL, 'q' },
 	{ "help", no_argument, NULL, 'h' },
 	{ NULL, 0, NULL, 0 },
@@ -363,6 +481,12 @@ static void take_option(struct options *options, int option)
 	case 'g':
 		options->grace_ns = number("grace-ms", optarg, longest_ms) *
 				    ROTA_MILLISECOND;
+		break;
+	case 'r':
+		options->style = STYLE_STREAM;
+		break;
+	case 's':
+		options->style = STYLE_SERVE;
 		break;
 	case 'q':
 		options->quiet = true;
