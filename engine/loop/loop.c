@@ -171,26 +171,12 @@ static const void *named(const struct io_uring_cqe *cqe)
 	return (const void *)(uintptr_t)(cqe->user_data & RI_LOOP_ADDRESS_MASK);
 }
 
-static bool is_source(const struct io_uring_cqe *cqe)
-{
-	return cqe->user_data & RI_LOOP_SOURCE;
-}
-
-/* Who waits for it; NULL: nobody. */
-static const struct ri_fiber *fiber_of(const struct io_uring_cqe *cqe)
-{
-	const void *record = named(cqe);
-
-	return is_source(cqe) ? *(const struct ri_fiber *const *)record
-			      : record;
-}
-
 /* The top of a stack that was left: the switch's frame and a verb's are read,
  * which is what brings the page into the TLB, the caller's is fetched. All of
  * it is in use: fiber_main, a task, a verb and the switch are 256 bytes. */
 static void touch_stack(const struct ri_fiber *fiber)
 {
-	const volatile char *sp = fiber ? fiber->sp : NULL;
+	const volatile char *sp = fiber->sp;
 
 	if (!sp)
 		return;
@@ -198,6 +184,33 @@ static void touch_stack(const struct ri_fiber *fiber)
 		(void)sp[line * 64];
 	for (unsigned line = 3; line < 6; line++)
 		__builtin_prefetch((const char *)sp + line * 64, 1);
+}
+
+/* Who waits, where that has to be looked up; NULL: nobody. */
+static const struct ri_fiber *fiber_of(const struct io_uring_cqe *cqe)
+{
+	const void *record = named(cqe);
+
+	return cqe->user_data & RI_LOOP_SOURCE
+		       ? *(const struct ri_fiber *const *)record
+		       : record;
+}
+
+/* The same as below, one step further away. */
+static __attribute__((noinline)) void
+foresee_sources(const struct ri_loop *loop, unsigned count)
+{
+	const struct ri_ring *ring = &loop->ring;
+
+	for (unsigned i = 0; i < count; i++)
+		__builtin_prefetch(fiber_of(ri_ring_completion(ring, i)), 1);
+	for (unsigned i = 0; loop->hand_on && i < count; i++) {
+		const struct ri_fiber *fiber =
+			fiber_of(ri_ring_completion(ring, i));
+
+		if (fiber)
+			touch_stack(fiber);
+	}
 }
 
 /* With many connections each completion meets a record and a stack that fell
@@ -208,20 +221,22 @@ static void touch_stack(const struct ri_fiber *fiber)
 static void foresee(const struct ri_loop *loop, unsigned count)
 {
 	const struct ri_ring *ring = &loop->ring;
-	unsigned sources = 0;
+	uint64_t names = 0;
 
 	for (unsigned i = 0; i < count; i++) {
 		const struct io_uring_cqe *cqe = ri_ring_completion(ring, i);
 
+		names |= cqe->user_data;
 		__builtin_prefetch(named(cqe), 1);
-		sources += is_source(cqe);
 	}
-	for (unsigned i = 0; sources && i < count; i++)
-		__builtin_prefetch(fiber_of(ri_ring_completion(ring, i)), 1);
+	if (names & RI_LOOP_SOURCE) {
+		foresee_sources(loop, count);
+		return;
+	}
 	/* A late cancel names a task that may have ended: harmless, but not to
 	 * who watches for uses of dead stacks. */
 	for (unsigned i = 0; loop->hand_on && i < count; i++)
-		touch_stack(fiber_of(ri_ring_completion(ring, i)));
+		touch_stack(named(ri_ring_completion(ring, i)));
 }
 
 static unsigned reap(struct ri_loop *loop)
