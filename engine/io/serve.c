@@ -7,10 +7,14 @@
  *
  *	accepted -> runs -> asleep -> runs -> asleep -> ... -> ended
  *
- * All that outlives a sleep is in the record's value. While it sleeps, the
- * stream's scope is an idle section of the member's, with the idle time as its
- * deadline: so cancels, drains and time-outs find it as they find every task.
+ * All that outlives a sleep is in the record's value. The stream's scope is the
+ * member's innermost one from its acceptance on, and an idle section while it
+ * sleeps: so cancels, drains and time-outs find it as they find every task.
  * The stack stays reserved: to wake it cannot fail.
+ *
+ * To sleep and wake touches nothing of its neighbours: no list is left or
+ * joined, and the timer of the idle time stays where it is while it is moved
+ * later and later.
  */
 #include "io/stream.h"
 #include "task/group.h"
@@ -43,29 +47,69 @@ static void interrupt(struct ri_tasks *tasks, struct rota_task *task)
 	ri_wake(tasks, task, task->scope->code);
 }
 
-/* Opens the sleep's scope. False if that is over already: then it is closed
- * again, and what it came to is told. */
-static bool begin_sleep(struct ri_tasks *tasks, struct rota_task *self,
-			struct rota_stream *stream)
+static struct rota_stream *stream_of(struct rota_timer *timer)
+{
+	struct rota_scope *scope =
+		ri_container(timer, struct rota_scope, timer);
+
+	return ri_container(scope, struct rota_stream, scope);
+}
+
+/* Its idle time may have begun again since this was armed. */
+static void idle_due(struct rota_timer *timer)
+{
+	const struct rota_cancellation cause = { -ETIME, NULL };
+	struct rota_stream *stream = stream_of(timer);
+	struct ri_tasks *tasks = ri_tasks_here();
+
+	if (stream->scope.kind != RI_SCOPE_IDLE || stream->scope.code)
+		return;
+	timer->deadline_ns = stream->due_ns;
+	if (!ri_loop_arm(&tasks->loop, timer))
+		ri_scope_cancel(tasks, &stream->scope, -ETIME, cause);
+}
+
+static void begin_idle_time(struct ri_tasks *tasks, struct rota_stream *stream)
+{
+	struct rota_timer *timer = &stream->scope.timer;
+
+	/* The clock as it was read last: one reading a turn. */
+	if (__builtin_add_overflow(tasks->loop.now_ns, stream->idle_ns,
+				   &stream->due_ns))
+		stream->due_ns = INT64_MAX;
+	if (ri_timer_armed(timer))
+		return;
+	timer->deadline_ns = stream->due_ns;
+	timer->fire = idle_due;
+	ri_loop_arm(&tasks->loop, timer);
+}
+
+/* False: the sleep is over before it has begun, and what it came to is told. */
+static bool begin_sleep(struct ri_tasks *tasks, struct rota_stream *stream)
+{
+	if (stream->scope.codes & RI_CODE_SHUTDOWN) {
+		stream->told = -ESHUTDOWN;
+		return false;
+	}
+	stream->scope.kind = RI_SCOPE_IDLE;
+	if (stream->idle_ns > 0)
+		begin_idle_time(tasks, stream);
+	return true;
+}
+
+/* What is over around it, each verb tells by itself; what only its sleep came
+ * to is told once. */
+static void end_sleep(struct rota_stream *stream)
 {
 	struct rota_scope *scope = &stream->scope;
 
-	ri_scope_open(scope, RI_SCOPE_IDLE, self, scope->site);
-	if (scope->codes & RI_CODE_SHUTDOWN)
-		ri_scope_drain(tasks, scope);
-	if (stream->idle_ns > 0)
-		ri_scope_arm(tasks, scope, rota_after_ns(stream->idle_ns));
-	return !scope->code;
-}
-
-static void end_sleep(struct ri_tasks *tasks, struct rota_task *self,
-		      struct rota_stream *stream)
-{
-	const int code = stream->scope.code;
-
-	ri_scope_close(tasks, &stream->scope);
-	/* What is over around it, each verb tells by itself. */
-	stream->told = self->scope->code ? 0 : code;
+	scope->kind = RI_SCOPE_STREAM;
+	if (!scope->code || scope->parent->code)
+		return;
+	stream->told = scope->code;
+	scope->code = 0;
+	scope->codes &= RI_CODE_SHUTDOWN;
+	scope->cause = (struct rota_cancellation){ 0, NULL };
 }
 
 static rota_task_fn serve;
@@ -77,10 +121,8 @@ static bool fall_asleep(struct ri_tasks *tasks, struct rota_task *self,
 	struct rota_stream *stream = served->stream;
 
 	ri_stream_take_back(tasks, stream);
-	if (!begin_sleep(tasks, self, stream)) {
-		end_sleep(tasks, self, stream);
+	if (!begin_sleep(tasks, stream))
 		return false;
-	}
 	served->wait = (struct ri_wait){ .what = "rota_stream_serve",
 					 .interrupt = interrupt,
 					 .since_ns = tasks->loop.now_ns };
@@ -115,10 +157,10 @@ static bool call(struct rota_task *self, struct served *served, int *result)
 
 	stream->read = false;
 	*result = served->service.fn(stream, served->service.arg);
-	if (__builtin_expect(self->scope != &self->group->scope, 0))
-		ri_scope_left_open(self, "has returned from serving");
 	if (!served->stream)
 		return false;
+	if (__builtin_expect(self->scope != &stream->scope, 0))
+		ri_scope_left_open(self, "has returned from serving");
 	check_returned(self, stream, *result);
 	return true;
 }
@@ -130,6 +172,13 @@ static bool is_due(const struct ri_tasks *tasks, const struct rota_task *self,
 	       self->scope->code || ri_shot_ready(tasks, stream->shot);
 }
 
+/* There is more at once: not before the others have had their turn. */
+static void give_way(struct ri_tasks *tasks, struct rota_task *self)
+{
+	ri_loop_ready(&tasks->loop, &self->fiber);
+	ri_task_leave(tasks, self);
+}
+
 static int serve(void *value)
 {
 	struct served *served = value;
@@ -139,17 +188,19 @@ static int serve(void *value)
 
 	if (served->wait.what) {
 		served->wait.what = NULL;
-		end_sleep(tasks, self, served->stream);
+		end_sleep(served->stream);
 	}
-	do {
-		while (!is_due(tasks, self, served->stream))
-			if (fall_asleep(tasks, self, served))
-				return 0;
-	} while (call(self, served, &result));
-	return result;
+	while (is_due(tasks, self, served->stream) ||
+	       !fall_asleep(tasks, self, served)) {
+		if (!call(self, served, &result))
+			return result;
+		if (is_due(tasks, self, served->stream))
+			give_way(tasks, self);
+	}
+	return 0;
 }
 
-/* Makes the stream the new member's. It has not started. */
+/* Makes the stream the new member's, which has not started. */
 static void hand_over(struct ri_tasks *tasks, struct rota_group *group,
 		      struct rota_stream *stream)
 {
@@ -158,9 +209,9 @@ static void hand_over(struct ri_tasks *tasks, struct rota_group *group,
 
 	if (stream->served)
 		served_of(stream->scope.owner)->stream = NULL;
-	else
-		ri_scope_remove(tasks, &stream->scope);
-	stream->scope.owner = member;
+	ri_scope_remove(tasks, &stream->scope);
+	ri_scope_open(&stream->scope, RI_SCOPE_STREAM, member,
+		      stream->scope.site);
 	stream->served = true;
 }
 

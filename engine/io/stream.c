@@ -5,7 +5,7 @@
 
 #include <errno.h>
 
-static_assert(sizeof(struct rota_stream) <= 160, "part of every connection");
+static_assert(sizeof(struct rota_stream) <= 168, "part of every connection");
 
 int ri_stream_open(struct rota_stream *stream,
 		   const struct ri_stream_start *start,
@@ -112,6 +112,5 @@ void rota_stream_close(struct rota_stream *stream)
 	stream->state = RI_SCOPE_CLOSED;
 	if (stream->served)
 		ri_served_closed(self);
-	else
-		ri_scope_remove(tasks, &stream->scope);
+	ri_scope_remove(tasks, &stream->scope);
 }

@@ -68,6 +68,7 @@ struct rota_stream {
 	struct rota_scope scope; /* open: who has to close it */
 	struct ri_shot *shot;    /* what the kernel knows of it */
 	int64_t idle_ns;         /* as in its options */
+	int64_t due_ns;          /* when that is over, while it is served */
 	uint32_t offset;         /* of the lent buffer: how much was copied */
 	uint32_t length;         /* ... and how much it holds */
 	int told;                /* why its sleep ended, still to be told */
