@@ -71,10 +71,12 @@ int ri_buffers_open(struct ri_buffers *buffers, const struct ri_ring *ring,
 
 	memset(buffers, 0, sizeof(*buffers));
 	buffers->count = options->count ? options->count : RI_BUFFERS_DEFAULT;
-	buffers->wanted = buffers->count;
+	buffers->due = buffers->count < RI_BUFFERS_FIRST ? buffers->count
+							 : RI_BUFFERS_FIRST;
+	buffers->wanted = buffers->due;
 	buffers->bytes = options->bytes ? options->bytes
 					: RI_BUFFER_BYTES_DEFAULT;
-	buffers->max = blocks_for(buffers->wanted);
+	buffers->max = blocks_for(buffers->count);
 	buffers->spare = RI_BUFFER_NONE;
 	error = map(buffers, ring->kernel);
 	if (error < 0)
@@ -91,7 +93,7 @@ out:
 	ri_log(&ring->log,
 	       "no memory for the %u buffers of streams (%s): their ring "
 	       "counts as locked memory (RLIMIT_MEMLOCK, 'ulimit -l')",
-	       buffers->wanted, strerror(-error));
+	       buffers->count, strerror(-error));
 	return error;
 }
 
@@ -138,6 +140,17 @@ void ri_buffers_fill(struct ri_buffers *buffers)
 	}
 }
 
+/* Few are left. */
+static __attribute__((noinline)) void grow(struct ri_buffers *buffers)
+{
+	const unsigned left = buffers->count - buffers->due;
+	const unsigned more = left < buffers->due ? left : buffers->due;
+
+	buffers->due += more;
+	buffers->wanted += more;
+	ri_buffers_fill(buffers);
+}
+
 void ri_buffers_take(struct ri_buffers *buffers, uint16_t id, uint32_t length)
 {
 	struct ri_buffer *buffer = &buffers->table[id];
@@ -152,6 +165,9 @@ void ri_buffers_take(struct ri_buffers *buffers, uint16_t id, uint32_t length)
 	buffer->next = RI_BUFFER_NONE;
 	buffer->keeper = NULL;
 	buffer->holder = NULL;
+	if (buffers->in_ring < buffers->due / 4 &&
+	    buffers->due < buffers->count)
+		grow(buffers);
 }
 
 void ri_buffers_give(struct ri_buffers *buffers, uint16_t id)

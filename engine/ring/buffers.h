@@ -13,6 +13,11 @@
  * circulation. So a sender that nobody listens to never takes more than its
  * due from the others. Blocks are bounded; without a spare one they wait.
  *
+ * The kernel takes them in turn, so as few are in circulation as will do: at
+ * first RI_BUFFERS_FIRST, and twice as many whenever less than a quarter of them
+ * is left in the ring, up to the count that users asked for. A server with few
+ * busy connections stays in its caches.
+ *
  * Blocks lie an odd number of cache lines apart: at the same offset of pages
  * all would begin in the same few sets of the caches.
  */
@@ -25,6 +30,9 @@
 #define RI_BUFFER_BYTES_DEFAULT 4096u
 #define RI_BUFFERS_MAX 8192u
 #define RI_BUFFER_BYTES_MAX (1u << 20)
+
+/* How many are in circulation at first. */
+#define RI_BUFFERS_FIRST 32u
 
 /* No buffer. */
 #define RI_BUFFER_NONE UINT16_MAX
@@ -47,10 +55,12 @@ struct ri_buffers {
 	size_t stride;                  /* bytes from block to block */
 	size_t mapped_bytes;            /* ring, table and blocks */
 	uint32_t bytes;                 /* of a block */
-	unsigned count;                 /* that users asked for */
+	unsigned count;                 /* that users asked for, at most */
+	unsigned due;                   /* ... so far */
 	unsigned max;                   /* blocks; a power of two */
 	unsigned made;                  /* of them, used so far */
-	unsigned wanted;                /* to be in circulation */
+	unsigned wanted;                /* to be in circulation: those that
+					   are due, and those that are lent */
 	unsigned in_ring;               /* for the kernel to take */
 	unsigned out;                   /* taken and not given back */
 	uint16_t spare;                 /* pile of the others, by `next` */
