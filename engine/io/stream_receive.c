@@ -20,9 +20,6 @@
 #define ALLOWED_MIN 2
 #define ALLOWED_MAX 32768u
 
-/* How often it is told that streams wait while views are kept. */
-#define TELL_AGAIN_NS ((int64_t)1000000000)
-
 static void prepare(const struct ri_shot *shot, struct io_uring_sqe *entry)
 {
 	io_uring_prep_recv_multishot(entry, shot->fd, NULL, 0, 0);
@@ -57,7 +54,8 @@ static void append(struct ri_tasks *tasks, struct ri_shot *shot, uint16_t id)
 	landed->last = id;
 	if (landed->held++ >= landed->allowed)
 		ri_buffers_lend(&tasks->shots.buffers);
-	shot->ticket = 0;
+	if (!(shot->flags & RI_SHOT_OVER))
+		shot->ticket = 0;
 	if (landed->held >= landed->allowed)
 		ri_shot_review(tasks, shot);
 	ri_shot_wake(tasks, shot);
@@ -79,30 +77,13 @@ static void give(struct ri_tasks *tasks, struct ri_shot *shot, uint16_t id)
 	ri_buffers_give(&tasks->shots.buffers, id);
 }
 
-/* There is no buffer. It is told when some are kept: it may be for long. */
-static void hunger(struct ri_tasks *tasks, struct ri_shot *shot)
-{
-	struct ri_shots *shots = &tasks->shots;
-	const int64_t now_ns = tasks->loop.now_ns;
-
-	ri_shot_hunger(tasks, shot);
-	if (!shots->kept ||
-	    (shots->told_ns && now_ns - shots->told_ns < TELL_AGAIN_NS))
-		return;
-	shots->told_ns = now_ns;
-	ri_log(&tasks->loop.log,
-	       "streams wait for buffers, and %u of the loop's %u are kept",
-	       shots->kept, shots->buffers.count);
-	ri_shots_tell_kept(tasks);
-}
-
 static void end(struct ri_tasks *tasks, struct ri_shot *shot, int result)
 {
 	if (shot->flags & (RI_SHOT_CLOSING | RI_SHOT_OVER) ||
 	    ri_shot_was_stopped(result))
 		return;
 	if (result == -ENOBUFS)
-		hunger(tasks, shot);
+		ri_shot_hunger(tasks, shot);
 	else
 		ri_shot_over(tasks, shot, result);
 }

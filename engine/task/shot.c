@@ -12,9 +12,6 @@
 /* What io-wq lets slip out when its worker is interrupted: ERESTARTSYS. */
 #define KERNEL_RESTART 512
 
-/* How many lines are written about views that are kept. */
-#define KEPT_TOLD 16
-
 static struct ri_shot *placed(struct rota_link *link)
 {
 	return ri_container(link, struct ri_shot, place);
@@ -34,39 +31,30 @@ void ri_shots_init(struct ri_shots *shots)
 	shots->next_ticket = 1;
 }
 
+static void check_views(struct ri_tasks *tasks)
+{
+	const struct ri_buffers *buffers = &tasks->shots.buffers;
+
+	if (!buffers->ring || !buffers->out)
+		return;
+	ri_shots_tell_keepers(tasks);
+	ri_abort(__FILE__, __LINE__, "%u views that were kept are not released",
+		 buffers->out);
+}
+
 void ri_shots_fini(struct ri_tasks *tasks)
 {
 	struct ri_shots *shots = &tasks->shots;
 	const struct ri_kernel *kernel = tasks->loop.kernel;
 
 	ri_check(shots->open == 0, "%u streams are open", shots->open);
-	if (shots->buffers.ring && shots->buffers.out) {
-		ri_shots_tell_kept(tasks);
-		ri_abort(__FILE__, __LINE__,
-			 "%u views that were kept were not released",
-			 shots->buffers.out);
-	}
+	check_views(tasks);
+	if (ri_timer_armed(&shots->famine))
+		ri_wheel_remove(&tasks->loop.wheel, &shots->famine);
 	ri_buffers_close(&shots->buffers, &tasks->loop.ring);
 	if (shots->slab)
 		kernel->unmap(kernel, shots->slab,
 			      shots->max * sizeof(struct ri_shot));
-}
-
-void ri_shots_tell_kept(struct ri_tasks *tasks)
-{
-	const struct ri_buffers *buffers = &tasks->shots.buffers;
-	unsigned left = KEPT_TOLD;
-
-	for (unsigned i = 0; buffers->ring && left && i < buffers->made; i++) {
-		const struct rota_site *site = buffers->table[i].keeper;
-
-		if (!site)
-			continue;
-		ri_log(&tasks->loop.log,
-		       "a view is kept by task %s (spawned at %s:%d)",
-		       site->function, site->file, site->line);
-		left--;
-	}
 }
 
 static int map_slab(struct ri_tasks *tasks)
@@ -123,6 +111,7 @@ int ri_shot_open(struct ri_tasks *tasks, const struct ri_shot_kind *kind,
 	generation = shot->generation;
 	*shot = *init;
 	shot->generation = generation;
+	ri_shot_own(tasks, shot, ri_task_self("rota_stream_open"));
 	ri_descriptor_list(tasks, shot->fd, &shot->sharing);
 	ri_shot_review(tasks, shot);
 	*out = shot;
@@ -135,6 +124,7 @@ void ri_shot_free(struct ri_tasks *tasks, struct ri_shot *shot)
 	ri_assert(!ri_list_linked(&shot->place), "it is on a list");
 	if (shot->fd >= 0)
 		ri_chain_remove(&shot->sharing);
+	shot->flags = RI_SHOT_FREE;
 	shot->waiter = NULL;
 	shot->place.next = (struct rota_link *)(void *)tasks->shots.free;
 	tasks->shots.free = shot;
@@ -208,6 +198,12 @@ int ri_shot_wait(struct ri_tasks *tasks, struct ri_shot *shot)
 	return self->result;
 }
 
+void ri_shot_own(struct ri_tasks *tasks, struct ri_shot *shot,
+		 const struct rota_task *owner)
+{
+	shot->owner = (uint32_t)(owner - tasks->slab);
+}
+
 void ri_shot_wake(struct ri_tasks *tasks, struct ri_shot *shot)
 {
 	struct rota_task *waiter = shot->waiter;
@@ -239,44 +235,6 @@ void ri_shot_close_descriptor(struct ri_tasks *tasks, struct ri_shot *shot)
 	ri_shot_feed(tasks, shot);
 	ri_shot_over(tasks, shot, -EBADF);
 	ri_shot_review(tasks, shot);
-}
-
-/* Where one with this turn belongs among the hungry. */
-static struct rota_link *turn_of(struct ri_shots *shots, uint32_t ticket)
-{
-	struct rota_link *link = shots->hungry.next;
-
-	while (link != &shots->hungry &&
-	       (int32_t)(placed(link)->ticket - ticket) < 0)
-		link = link->next;
-	return link;
-}
-
-void ri_shot_hunger(struct ri_tasks *tasks, struct ri_shot *shot)
-{
-	struct ri_shots *shots = &tasks->shots;
-	struct rota_link *before = &shots->hungry;
-
-	unlist(shot);
-	shot->flags |= RI_SHOT_HUNGRY;
-	if (shot->ticket) {
-		before = turn_of(shots, shot->ticket);
-	} else {
-		shot->ticket = shots->next_ticket++;
-		shots->next_ticket += !shots->next_ticket;
-	}
-	ri_list_append(before, &shot->place);
-	if (shot->flags & RI_SHOT_COPIES)
-		ri_shot_wake(tasks, shot);
-}
-
-void ri_shot_feed(struct ri_tasks *tasks, struct ri_shot *shot)
-{
-	(void)tasks;
-	if (!(shot->flags & RI_SHOT_HUNGRY))
-		return;
-	shot->flags &= (uint8_t)~RI_SHOT_HUNGRY;
-	ri_list_remove(&shot->place);
 }
 
 static void retry_due(struct rota_timer *timer)

@@ -41,6 +41,7 @@ enum ri_shot_flag {
 	RI_SHOT_HUNGRY = 16,   /* waits for a buffer */
 	RI_SHOT_STARVED = 32,  /* no descriptor left: its user sees to it */
 	RI_SHOT_COPIES = 64,   /* who waits has a buffer of its own */
+	RI_SHOT_FREE = 128,    /* nobody's record */
 };
 
 struct ri_tasks;
@@ -94,9 +95,12 @@ struct ri_shot {
 		struct ri_shot_queue *queue;
 		struct ri_shot_events polled;
 	};
-	int fd;              /* what it is about */
-	int end;             /* 0: the end, or -errno, once it is over */
-	uint32_t ticket;     /* its turn among the hungry */
+	int fd;         /* what it is about */
+	uint32_t owner; /* whose it is: the number of the task's record */
+	union {
+		int end;         /* 0: the end, or -errno, once it is over */
+		uint32_t ticket; /* until then: its turn among the hungry */
+	};
 	uint16_t generation; /* it names the operation in flight */
 	uint8_t flags;       /* enum ri_shot_flag */
 	uint8_t kind;        /* enum ri_shot_kinds */
@@ -123,8 +127,9 @@ struct ri_shots {
 	struct rota_link chores; /* three lists, see above */
 	struct rota_link hungry;
 	struct rota_link missed;
-	struct rota_timer retry; /* when those that missed are reviewed */
-	int64_t told_ns;         /* when hunger was last told */
+	struct rota_timer retry;  /* when those that missed are reviewed */
+	struct rota_timer famine; /* when it is told that some are hungry */
+	int64_t hungry_ns;        /* since when some are */
 	struct ri_buffers buffers;
 	struct ri_buffers_options buffers_options;
 	const struct ri_shot_kind *kinds[RI_SHOT_KINDS];
@@ -159,6 +164,10 @@ void ri_shot_hunger(struct ri_tasks *tasks, struct ri_shot *shot);
 /* It waits no more for a buffer, because its user has one of its own. */
 void ri_shot_feed(struct ri_tasks *tasks, struct ri_shot *shot);
 
+/* It is this task's from here on. */
+void ri_shot_own(struct ri_tasks *tasks, struct ri_shot *shot,
+		 const struct rota_task *owner);
+
 /* Nothing more lands behind what has; wakes who waits. */
 void ri_shot_over(struct ri_tasks *tasks, struct ri_shot *shot, int end);
 
@@ -175,9 +184,11 @@ bool ri_shot_ready(const struct ri_tasks *tasks, const struct ri_shot *shot);
 /* Is this what an operation says that was stopped? */
 bool ri_shot_was_stopped(int result);
 
-/* Names who keeps buffers, a line each in the log, and how many streams wait
- * for them. */
-void ri_shots_tell_kept(struct ri_tasks *tasks);
+/* If streams wait for buffers: says so in the log, and names who has them. */
+void ri_shots_tell_hungry(struct ri_tasks *tasks);
+
+/* Names who keeps views. */
+void ri_shots_tell_keepers(struct ri_tasks *tasks);
 
 /* Its descriptor is about to be closed. */
 void ri_shot_close_descriptor(struct ri_tasks *tasks, struct ri_shot *shot);

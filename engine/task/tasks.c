@@ -197,7 +197,7 @@ static void stuck(struct ri_loop *loop)
 	for (unsigned i = 0; i < tasks->made; i++)
 		if (ri_task_describe(tasks, &tasks->slab[i], line))
 			ri_log(&loop->log, "%s", line);
-	ri_shots_tell_kept(tasks);
+	ri_shots_tell_hungry(tasks);
 	ri_abort(__FILE__, __LINE__,
 		 "deadlock: %u tasks wait for each other, nothing is in flight",
 		 loop->live);
