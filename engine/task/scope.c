@@ -129,7 +129,7 @@ void ri_scope_open(struct rota_scope *scope, enum ri_scope_kind kind,
 	owner->scope_site = site;
 }
 
-static void fire_deadline(struct rota_timer *timer)
+void ri_scope_due(struct rota_timer *timer)
 {
 	struct rota_scope *scope =
 		ri_container(timer, struct rota_scope, timer);
@@ -148,10 +148,10 @@ void ri_scope_arm(struct ri_tasks *tasks, struct rota_scope *scope,
 	if (deadline_ns == INT64_MAX)
 		return;
 	scope->timer.deadline_ns = deadline_ns;
-	scope->timer.fire = fire_deadline;
+	scope->timer.fire = ri_scope_due;
 	if (deadline_ns <= tasks->loop.now_ns ||
 	    !ri_loop_arm(&tasks->loop, &scope->timer))
-		fire_deadline(&scope->timer);
+		ri_scope_due(&scope->timer);
 }
 
 /* Nothing comes of it any more. */

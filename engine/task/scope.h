@@ -80,6 +80,9 @@ void ri_scope_open(struct rota_scope *scope, enum ri_scope_kind kind,
 void ri_scope_arm(struct ri_tasks *tasks, struct rota_scope *scope,
 		  int64_t deadline_ns);
 
+/* What that calls when the deadline has come: the scope is over. */
+void ri_scope_due(struct rota_timer *timer);
+
 /* Ends the innermost scope of its owner. */
 void ri_scope_close(struct ri_tasks *tasks, struct rota_scope *scope);
 

@@ -1,8 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Time. Durations end in _ns; points in time are called deadline_ns and are
- * nanoseconds of CLOCK_MONOTONIC (clock_gettime(2)): it does not jump, and
- * stands still while the machine is suspended.
+ * nanoseconds of CLOCK_MONOTONIC (clock_gettime(2)): it does not jump when
+ * somebody sets the time.
+ *
+ * It stands still while the machine is suspended, and so do sleeps, deadlines
+ * and tickers: after a resume they go on with what was left of them. Not
+ * CLOCK_BOOTTIME: deadlines bound how long a running program waits for its
+ * peers, and after an hour's suspend all of them would come at once, before
+ * any peer had a chance. Go does the same.
  */
 #ifndef ROTA_CLOCK_H
 #define ROTA_CLOCK_H
@@ -22,7 +28,7 @@ extern "C" {
 #define ROTA_SECOND INT64_C(1000000000)
 
 /* The time now. Never fails, never suspends, for any thread. Inside a task it
- * is the engine's clock. */
+ * is the engine's clock: that is read once each turn of the loop, and here. */
 int64_t rota_now_ns(void);
 
 /* The point in time that is duration_ns from now. A negative duration counts

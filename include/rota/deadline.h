@@ -30,6 +30,7 @@ extern "C" {
 /* In the frame of who begins it; its fields are private. */
 struct rota_deadline {
 	struct rota_scope scope; /* what it is */
+	int64_t moved_ns;        /* where it was moved to, if that was later */
 };
 
 /* Begins a deadline. Of several that are nested, the earliest one counts; a
@@ -51,6 +52,19 @@ void rota_deadline_begin_at(struct rota_deadline *deadline, int64_t deadline_ns,
 		rota_deadline_begin_at((deadline), (deadline_ns), \
 				       &rota_site_);              \
 	})
+
+/* Moves a deadline to another point in time, as a connection does with each
+ * message that comes before it was idle for too long. True if it was moved;
+ * false, and nothing changes, if it has come already: what is cancelled stays
+ * so. A point that is past ends everything at once, ROTA_NEVER never does. If
+ * another scope has ended this one, moving it changes nothing any more.
+ *
+ * To move it later costs two stores; the engine wakes at the old point, if that
+ * comes first, and looks again at the new one. No memory, no system call. Never
+ * suspends, never refused. The task that began it only, and it need not be its
+ * innermost scope; any other task, or a deadline that has ended, aborts the
+ * program. */
+bool rota_deadline_move(struct rota_deadline *deadline, int64_t deadline_ns);
 
 /* Ends the innermost scope of the task, which must be this deadline (or the
  * program aborts). True if it was this deadline that came, false if it did not
