@@ -271,9 +271,12 @@ static void move_deadline(struct world *world)
 /* The innermost one, if no ticker was opened in it. */
 static void end_deadline(struct world *world)
 {
-	const struct place *last = &world->places[world->place_count - 1];
+	const struct place *last;
 
-	if (!world->place_count || last->is_ticker)
+	if (!world->place_count)
+		return;
+	last = &world->places[world->place_count - 1];
+	if (last->is_ticker)
 		return;
 	world->place_count--;
 	world->deadline_count--;
