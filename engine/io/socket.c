@@ -43,17 +43,6 @@ int rota_connect(int fd, const struct sockaddr *address, socklen_t bytes)
 	return ri_verb_await(entry, __func__, fd);
 }
 
-int rota_send(int fd, const void *buffer, size_t bytes, int flags)
-{
-	struct io_uring_sqe *entry;
-	const int error = ri_verb_begin(&entry, __func__, bytes);
-
-	if (error)
-		return error;
-	io_uring_prep_send(entry, fd, buffer, bytes, flags | MSG_NOSIGNAL);
-	return ri_verb_await(entry, __func__, fd);
-}
-
 int rota_recv(int fd, void *buffer, size_t bytes, int flags)
 {
 	struct io_uring_sqe *entry;

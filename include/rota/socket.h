@@ -32,6 +32,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/socket.h>
+#include <sys/uio.h>
 
 #ifdef __cplusplus
 extern "C" {
@@ -149,6 +150,20 @@ int rota_send_all(int fd, const void *buffer, size_t bytes, size_t *done)
  * are in the buffer. -ENODATA: the peer shut down its side before, or the
  * connection was reset after some had come. Any length. */
 int rota_recv_full(int fd, void *buffer, size_t bytes, size_t *done)
+	__attribute__((warn_unused_result));
+
+/* rota_send from several pieces, in order, as one sendmsg(2): bytes sent, which
+ * may be fewer, and end in the middle of a piece. A count below 0 is -EINVAL,
+ * one over 1024 -EMSGSIZE; no piece is no byte. The list of pieces, too, is the
+ * kernel's until it returns. */
+int rota_sendv(int fd, const struct iovec *pieces, int count, int flags)
+	__attribute__((warn_unused_result));
+
+/* Sends all of several pieces, in as many sends as it takes. 0, or -errno;
+ * *done (may be NULL) tells in either case how many bytes were sent, also after
+ * a cancel or a close. Any number of pieces, of any length; they stay as they
+ * are. A count below 0 is -EINVAL. */
+int rota_sendv_all(int fd, const struct iovec *pieces, int count, size_t *done)
 	__attribute__((warn_unused_result));
 
 /* sendmsg(2), always with MSG_NOSIGNAL: bytes sent. Cancels as in rota_send.

@@ -248,6 +248,22 @@ static int call_send_all(struct victim *victim)
 	return error;
 }
 
+static int call_sendv_all(struct victim *victim)
+{
+	const size_t first = victim->bytes / 3;
+	const struct iovec pieces[] = { { victim->buffer, first },
+					{ NULL, 0 },
+					{ victim->buffer + first, first },
+					{ victim->buffer + 2 * first,
+					  victim->bytes - 2 * first } };
+	int error;
+
+	victim_fill(victim, victim->buffer, victim->bytes);
+	error = rota_sendv_all(victim->fd, pieces, 4, &victim->done);
+	gave(victim, (int)victim->done);
+	return error;
+}
+
 static int expected_of_all(const struct victim *victim,
 			   const struct verdict *verdict)
 {
@@ -338,6 +354,9 @@ const struct victim_class victim_streams[] = {
 	  OUT(call_send, victim_set_up_stream, prepare_out_waitall) },
 	{ "send_all", VICTIM_MANY,
 	  OUT(call_send_all, victim_set_up_stream, prepare_out),
+	  .expected = expected_of_all },
+	{ "sendv_all", VICTIM_MANY,
+	  OUT(call_sendv_all, victim_set_up_stream, prepare_out),
 	  .expected = expected_of_all },
 };
 const unsigned victim_streams_count =

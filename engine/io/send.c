@@ -1,0 +1,106 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Sending: from one place, and from several pieces.
+ */
+#include "rota/socket.h"
+#include "rota/task.h"
+#include "task/operation.h"
+
+#include <errno.h>
+#include <string.h>
+
+/* How many pieces are copied so that the first can begin in its middle. */
+#define WINDOW 16
+
+int rota_send(int fd, const void *buffer, size_t bytes, int flags)
+{
+	struct io_uring_sqe *entry;
+	const int error = ri_verb_begin(&entry, __func__, bytes);
+
+	if (error)
+		return error;
+	io_uring_prep_send(entry, fd, buffer, bytes, flags | MSG_NOSIGNAL);
+	return ri_verb_await(entry, __func__, fd);
+}
+
+int rota_sendv(int fd, const struct iovec *pieces, int count, int flags)
+{
+	const struct msghdr message = { .msg_iov = (struct iovec *)pieces,
+					.msg_iovlen = (size_t)count };
+	struct io_uring_sqe *entry;
+	/* Too many are refused by the kernel, to which none is negative. */
+	const int error =
+		ri_verb_begin(&entry, __func__, count < 0 ? SIZE_MAX : 0);
+
+	if (error)
+		return error;
+	io_uring_prep_sendmsg(entry, fd, &message,
+			      (unsigned)flags | MSG_NOSIGNAL);
+	return ri_verb_await(entry, __func__, fd);
+}
+
+/* What is left to be sent: pieces, from so many bytes into the first on. */
+struct rest {
+	const struct iovec *pieces;
+	int count;
+	size_t skip;
+};
+
+/* So many more bytes are sent, and all pieces up to there, empty ones too. */
+static void advance(struct rest *rest, size_t bytes)
+{
+	bytes += rest->skip;
+	while (rest->count && bytes >= rest->pieces->iov_len) {
+		bytes -= rest->pieces->iov_len;
+		rest->pieces++;
+		rest->count--;
+	}
+	rest->skip = bytes;
+}
+
+/* As much as one send takes. The pieces are the caller's and stay as they are:
+ * some are copied if the first one was cut. */
+static int send_some(int fd, const struct rest *rest)
+{
+	struct iovec window[WINDOW];
+	int count = rest->count;
+
+	if (!rest->skip)
+		return rota_sendv(fd, rest->pieces,
+				  count > IOV_MAX ? IOV_MAX : count, 0);
+	if (count > WINDOW)
+		count = WINDOW;
+	memcpy(window, rest->pieces, (size_t)count * sizeof(window[0]));
+	window[0].iov_base = (char *)window[0].iov_base + rest->skip;
+	window[0].iov_len -= rest->skip;
+	return rota_sendv(fd, window, count, 0);
+}
+
+int rota_sendv_all(int fd, const struct iovec *pieces, int count, size_t *done)
+{
+	struct rest rest = { pieces, count, 0 };
+	int result = rota_cancelled();
+	size_t sent = 0;
+
+	if (count < 0)
+		result = -EINVAL;
+	else if (count && !pieces)
+		result = -EFAULT;
+	else
+		advance(&rest, 0);
+	while (!result && rest.count) {
+		const int some = send_some(fd, &rest);
+
+		if (some <= 0) {
+			result = some ? some : -EIO;
+			break;
+		}
+		sent += (size_t)some;
+		advance(&rest, (size_t)some);
+		if (rest.count)
+			result = ri_verb_again(__func__);
+	}
+	if (done)
+		*done = sent;
+	return result;
+}
