@@ -1,13 +1,18 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Sending: from one place, and from several pieces.
+ * Sending: from one place, copied or not, and from several pieces.
  */
+#include "ring/features.h"
 #include "rota/socket.h"
 #include "rota/task.h"
 #include "task/operation.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <string.h>
+
+/* Constants that liburing 2.3's headers lack. */
+#define SEND_ZC_REPORT_USAGE (1u << 3) /* Linux 6.2 */
 
 /* How many pieces are copied so that the first can begin in its middle. */
 #define WINDOW 16
@@ -21,6 +26,56 @@ int rota_send(int fd, const void *buffer, size_t bytes, int flags)
 		return error;
 	io_uring_prep_send(entry, fd, buffer, bytes, flags | MSG_NOSIGNAL);
 	return ri_verb_await(entry, __func__, fd);
+}
+
+/* Is it there, and has it not been of no use on this descriptor? */
+static bool may_lend(struct ri_tasks *tasks, int fd)
+{
+	return fd >= 0 && tasks->loop.ring.features & RI_FEATURE_SEND_ZC &&
+	       *ri_operation_copied(tasks, fd) < RI_COPIED_MAX;
+}
+
+static int lend(int fd, const void *buffer, size_t bytes, int flags)
+{
+	struct io_uring_sqe *entry;
+	const int error = ri_verb_begin(&entry, "rota_send_zc", bytes);
+	unsigned report = 0;
+
+	if (error)
+		return error;
+	if (ri_tasks_here()->loop.ring.features & RI_FEATURE_ZC_USAGE)
+		report = SEND_ZC_REPORT_USAGE;
+	io_uring_prep_send_zc(entry, fd, buffer, bytes, flags | MSG_NOSIGNAL,
+			      report);
+	return ri_verb_await(entry, "rota_send_zc", fd);
+}
+
+/* Refused for want of locked memory, which may pass, or for good. */
+static void note_refusal(uint8_t *copied, int error)
+{
+	if (error == -EOPNOTSUPP)
+		*copied = RI_COPIED_MAX;
+	else if (*copied < RI_COPIED_MAX)
+		++*copied;
+}
+
+int rota_send_zc(int fd, const void *buffer, size_t bytes, int flags)
+{
+	struct ri_tasks *tasks;
+	int error, result;
+
+	ri_task_self(__func__);
+	tasks = ri_tasks_here();
+	if (!may_lend(tasks, fd))
+		return rota_send(fd, buffer, bytes, flags);
+	result = lend(fd, buffer, bytes, flags);
+	if (result != -ENOMEM && result != -EOPNOTSUPP)
+		return result;
+	error = ri_verb_again(__func__);
+	if (error)
+		return error;
+	note_refusal(ri_operation_copied(tasks, fd), result);
+	return rota_send(fd, buffer, bytes, flags);
 }
 
 int rota_sendv(int fd, const struct iovec *pieces, int count, int flags)

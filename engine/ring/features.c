@@ -17,6 +17,8 @@ static const struct {
 	{ "futex", RI_FEATURE_FUTEX },
 	{ "waitid", RI_FEATURE_WAITID },
 	{ "ftruncate", RI_FEATURE_FTRUNCATE },
+	{ "send_zc", RI_FEATURE_SEND_ZC },
+	{ "zc_usage", RI_FEATURE_ZC_USAGE },
 };
 
 static const struct {
@@ -26,6 +28,7 @@ static const struct {
 	{ RI_OP_WAITID, RI_FEATURE_WAITID },
 	{ RI_OP_FUTEX_WAIT, RI_FEATURE_FUTEX },
 	{ RI_OP_FTRUNCATE, RI_FEATURE_FTRUNCATE },
+	{ RI_OP_SEND_ZC, RI_FEATURE_SEND_ZC },
 };
 
 /* Operations that a probe has room for. */
@@ -53,7 +56,7 @@ int ri_features_masked(const struct ri_log *log, unsigned *mask)
 			ri_log(log,
 			       "ROTA_MASK: '%.*s' is unknown; the words are "
 			       "abs_timer, no_iowait, guard, futex, "
-			       "waitid, ftruncate",
+			       "waitid, ftruncate, send_zc, zc_usage",
 			       (int)length, word);
 			return -EINVAL;
 		}

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What kernels after Linux 6.1 have and rota uses. Found by trying, never by
- * version; ROTA_MASK in the environment hides them, so that the code for older
- * kernels is run on newer ones.
+ * What kernels after Linux 6.1 have and rota uses, or what may be refused.
+ * Found by trying, never by version; ROTA_MASK in the environment hides them,
+ * so that the code for older kernels is run on newer ones.
  */
 #ifndef RI_RING_FEATURES_H
 #define RI_RING_FEATURES_H
@@ -23,11 +23,16 @@ enum ri_feature {
 	RI_FEATURE_WAITID = 16,
 	/* Linux 6.9: one that cuts a file. */
 	RI_FEATURE_FTRUNCATE = 32,
+	/* Linux 6.0: sends out of the caller's memory. */
+	RI_FEATURE_SEND_ZC = 64,
+	/* Linux 6.2: they tell whether the kernel copied all the same. */
+	RI_FEATURE_ZC_USAGE = 128,
 };
 
-/* The operations behind the last three. They are enumerators of newer headers
- * of liburing, hence names of our own. */
+/* The operations behind some of them. They are enumerators of newer headers of
+ * liburing, hence names of our own. */
 enum ri_opcode {
+	RI_OP_SEND_ZC = 47,
 	RI_OP_WAITID = 50,
 	RI_OP_FUTEX_WAIT = 51,
 	RI_OP_FTRUNCATE = 55,

@@ -10,10 +10,11 @@
 
 /* Constants that liburing 2.3's headers lack. Most are enumerators in newer
  * ones, so #ifndef cannot see them: hence names of our own. */
-#define ENTER_ABS_TIMER (1u << 5)    /* Linux 6.12 */
-#define ENTER_NO_IOWAIT (1u << 7)    /* Linux 6.15 */
-#define FEATURE_NO_IOWAIT (1u << 17) /* Linux 6.15 */
-#define SETUP_NO_SQARRAY (1u << 16)  /* Linux 6.6 */
+#define ENTER_ABS_TIMER (1u << 5)     /* Linux 6.12 */
+#define ENTER_NO_IOWAIT (1u << 7)     /* Linux 6.15 */
+#define FEATURE_NO_IOWAIT (1u << 17)  /* Linux 6.15 */
+#define FEATURE_REGISTERED (1u << 13) /* Linux 6.3 */
+#define SETUP_NO_SQARRAY (1u << 16)   /* Linux 6.6 */
 
 /* Threads of the kernel for operations that block: at most this many for
  * files, and this many for all else. Unbounded by default (RLIMIT_NPROC). */
@@ -124,6 +125,10 @@ static void probe_features(struct ri_ring *ring, unsigned masked)
 		ring->features |= RI_FEATURE_NO_IOWAIT;
 		ring->wait_flags |= ENTER_NO_IOWAIT;
 	}
+	/* Has no bit of its own: this is that of the next release. */
+	if (!(masked & RI_FEATURE_ZC_USAGE) &&
+	    ring->uring.features & FEATURE_REGISTERED)
+		ring->features |= RI_FEATURE_ZC_USAGE;
 	ring->features |=
 		ri_features_of_opcodes(ring->kernel, ring->uring.ring_fd) &
 		~masked;

@@ -9,6 +9,9 @@
 /* What io-wq lets slip out when its worker is interrupted: ERESTARTSYS. */
 #define KERNEL_RESTART 512
 
+/* The second completion of a zero-copy send says so, after Linux 6.1. */
+#define NOTIFICATION_COPIED (1u << 31)
+
 /* How soon a release is tried again that the kernel takes no entry for. */
 #define REST_NS ((int64_t)1000000)
 
@@ -166,6 +169,8 @@ void ri_operations_close(struct ri_tasks *tasks, int fd)
 {
 	struct rota_chain *link = *bucket_of(tasks, fd);
 
+	if (*ri_operation_copied(tasks, fd))
+		*ri_operation_copied(tasks, fd) = 0;
 	for (; link; link = link->next) {
 		struct rota_task *task;
 
@@ -204,14 +209,20 @@ static void retry_due(struct rota_timer *timer)
 	retry_now(ri_container(timer, struct ri_tasks, retry));
 }
 
+/* What a task is said to wait for when the kernel has told how a zero-copy send
+ * went, and has the buffer still. */
+static const char lent[] = "a zero-copy send (sent, not acknowledged)";
+
 /* A cancel found nothing to stop, or something that runs. Mostly the operation
- * is about to complete; one that goes on is asked again. */
+ * is about to complete; one that goes on is asked again, unless it has had its
+ * result: nothing hastens the rest. */
 static __attribute__((noinline)) void
 cancel_missed(struct ri_tasks *tasks, const struct io_uring_cqe *cqe)
 {
 	struct rota_task *task = find(tasks, cqe->user_data);
 
-	if (cqe->res >= 0 || !task || task->fiber.flags & RI_TASK_LISTED)
+	if (cqe->res >= 0 || !task || task->fiber.flags & RI_TASK_LISTED ||
+	    task->wait->what == lent)
 		return;
 	if (!ri_list_linked(&tasks->retry.link)) {
 		tasks->retry.deadline_ns = ri_loop_now(&tasks->loop) + RETRY_NS;
@@ -232,9 +243,48 @@ complete_other(struct ri_tasks *tasks, const struct io_uring_cqe *cqe)
 		cancel_missed(tasks, cqe);
 }
 
+static inline __attribute__((always_inline)) void finish(struct ri_tasks *tasks,
+							 struct rota_task *task)
+{
+	task->fiber.flags &= (uint8_t)~RI_TASK_IN_FLIGHT;
+	tasks->loop.in_flight--;
+	if (__builtin_expect(task->fiber.flags & RI_TASK_RETRIED, 0) &&
+	    --tasks->missed == 0)
+		retry_now(tasks);
+	ri_wake(tasks, task, task->result);
+}
+
+/* The buffer is given back, and was copied all the same, or not. What a
+ * descriptor that was closed meanwhile did is not for the next one. */
+static void note_copied(struct ri_tasks *tasks, const struct rota_task *task,
+			bool was_copied)
+{
+	uint8_t *copied = ri_operation_copied(tasks, task->fd);
+
+	if (task->result > 0 && task->fd >= 0 && !ri_operation_closed(task) &&
+	    *copied < RI_COPIED_MAX)
+		*copied = was_copied ? (uint8_t)(*copied + 1) : 0;
+}
+
+/* Of a zero-copy send: the first completion has the result, the second ends it.
+ */
+static __attribute__((noinline)) void
+complete_half(struct ri_tasks *tasks, struct rota_task *task,
+	      const struct io_uring_cqe *cqe)
+{
+	if (cqe->flags & IORING_CQE_F_MORE) {
+		task->result = cqe->res;
+		task->wait->what = lent;
+		return;
+	}
+	note_copied(tasks, task, (unsigned)cqe->res & NOTIFICATION_COPIED);
+	finish(tasks, task);
+}
+
 void ri_operation_complete(struct ri_loop *loop, const struct io_uring_cqe *cqe)
 {
 	struct ri_tasks *tasks = ri_tasks_of(loop);
+	const unsigned half = IORING_CQE_F_MORE | IORING_CQE_F_NOTIF;
 	struct rota_task *task;
 
 	if (__builtin_expect((cqe->user_data & RI_TAG_MASK) != 0, 0)) {
@@ -243,17 +293,12 @@ void ri_operation_complete(struct ri_loop *loop, const struct io_uring_cqe *cqe)
 	}
 	task = find(tasks, cqe->user_data);
 	ri_check(task != NULL, "a completion of an operation that is over");
-	/* Of two completions the first has the result, the second ends it. */
-	if (!(cqe->flags & IORING_CQE_F_NOTIF))
-		task->result = cqe->res;
-	if (cqe->flags & IORING_CQE_F_MORE)
+	if (__builtin_expect(cqe->flags & half, 0)) {
+		complete_half(tasks, task, cqe);
 		return;
-	task->fiber.flags &= (uint8_t)~RI_TASK_IN_FLIGHT;
-	loop->in_flight--;
-	if (__builtin_expect(task->fiber.flags & RI_TASK_RETRIED, 0) &&
-	    --tasks->missed == 0)
-		retry_now(tasks);
-	ri_wake(tasks, task, task->result);
+	}
+	task->result = cqe->res;
+	finish(tasks, task);
 }
 
 /* A task whose operation ended meanwhile stays on the list until here. */
@@ -276,8 +321,8 @@ unsigned ri_operations_cancel(struct ri_tasks *tasks)
 			entry = ri_ring_entry(&tasks->loop.ring);
 			if (!entry)
 				break;
-			io_uring_prep_cancel64(entry,
-					       name_of(task, RI_TAG_OPERATION), 0);
+			io_uring_prep_cancel64(
+				entry, name_of(task, RI_TAG_OPERATION), 0);
 			entry->user_data = name_of(task, RI_TAG_CANCEL);
 			/* Only a miss is told. */
 			entry->flags |= IOSQE_CQE_SKIP_SUCCESS;

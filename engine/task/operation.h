@@ -124,6 +124,13 @@ void ri_second_end(struct ri_second *second);
 void ri_descriptor_list(struct ri_tasks *tasks, int fd,
 			struct rota_chain *sharing);
 
+/* How many zero-copy sends in a row were copied all the same: of this
+ * descriptor, and of all whose numbers share its place. */
+static inline uint8_t *ri_operation_copied(struct ri_tasks *tasks, int fd)
+{
+	return &tasks->copied[(unsigned)fd % RI_DESCRIPTOR_BUCKETS];
+}
+
 /* Ends what tasks of this loop wait for on a descriptor, with -EBADF. */
 void ri_operations_close(struct ri_tasks *tasks, int fd);
 

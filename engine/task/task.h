@@ -87,6 +87,9 @@ static_assert(sizeof(struct rota_task) == 192, "three cache lines");
 /* One bucket for each low part of a descriptor's number. */
 #define RI_DESCRIPTOR_BUCKETS 65536u
 
+/* After so many in a row it is not tried again on that descriptor. */
+#define RI_COPIED_MAX 4
+
 struct ri_tasks {
 	struct ri_loop loop;       /* first: the loop is this, seen below */
 	struct rota_task *slab;    /* all records, used or not */
@@ -106,10 +109,12 @@ struct ri_tasks {
 	unsigned missed;           /* how many of those are in flight */
 	struct rota_timer retry;   /* when they are tried again */
 	struct rota_chain **descriptors; /* operations, by descriptor */
-	struct rota_link starved;        /* tasks that wait for a descriptor */
-	int64_t starved_told_ns;         /* when that was last told */
-	struct ri_shots shots;           /* the operations of streams */
-	struct rota_group root;          /* the group of the first task */
+	uint8_t *copied; /* by descriptor: sends in a row that were to be
+			    without a copy, and were not */
+	struct rota_link starved; /* tasks that wait for a descriptor */
+	int64_t starved_told_ns;  /* when that was last told */
+	struct ri_shots shots;    /* the operations of streams */
+	struct rota_group root;   /* the group of the first task */
 };
 
 /* This thread's, which must be a loop's. */

@@ -210,6 +210,9 @@ static const struct ri_loop_hooks hooks = {
 	.stuck = stuck,
 };
 
+/* By descriptor: lists, and counts behind them. */
+#define BUCKETS_BYTES (RI_DESCRIPTOR_BUCKETS * (sizeof(void *) + 1))
+
 static int map_tables(struct ri_tasks *tasks)
 {
 	const struct ri_kernel *kernel = tasks->loop.kernel;
@@ -221,13 +224,14 @@ static int map_tables(struct ri_tasks *tasks)
 	if (error < 0)
 		return error;
 	tasks->slab = start;
-	error = kernel->map(kernel, RI_DESCRIPTOR_BUCKETS * sizeof(void *),
-			    &start);
-	if (error < 0)
+	error = kernel->map(kernel, BUCKETS_BYTES, &start);
+	if (error < 0) {
 		kernel->unmap(kernel, tasks->slab, tasks->slab_bytes);
-	else
-		tasks->descriptors = start;
-	return error < 0 ? error : 0;
+		return error;
+	}
+	tasks->descriptors = start;
+	tasks->copied = (uint8_t *)&tasks->descriptors[RI_DESCRIPTOR_BUCKETS];
+	return 0;
 }
 
 int ri_tasks_init(struct ri_tasks *tasks,
@@ -283,8 +287,7 @@ void ri_tasks_fini(struct ri_tasks *tasks)
 		 tasks->blocked);
 	ri_shots_fini(tasks);
 	ri_loop_fini(&tasks->loop);
-	kernel->unmap(kernel, tasks->descriptors,
-		      RI_DESCRIPTOR_BUCKETS * sizeof(void *));
+	kernel->unmap(kernel, tasks->descriptors, BUCKETS_BYTES);
 	kernel->unmap(kernel, tasks->slab, tasks->slab_bytes);
 }
 

@@ -133,6 +133,28 @@ int rota_connect(int fd, const struct sockaddr *address, socklen_t bytes)
 int rota_send(int fd, const void *buffer, size_t bytes, int flags)
 	__attribute__((warn_unused_result));
 
+/* rota_send without a copy: the network card reads the caller's memory. Returns
+ * what rota_send returns, but only when the kernel has given the memory back:
+ * over TCP that is when the peer has acknowledged all of it, so each call takes
+ * a round trip at least. It pays for 32 KiB and more a call, through a real
+ * network card, where the processor is what is short. Never within one machine:
+ * there the kernel copies all the same, and it is 14 to 90% slower.
+ *
+ * Where it cannot be done it is a plain send, by itself: on sockets that have
+ * no such thing (Unix), and when the memory that may be locked
+ * (RLIMIT_MEMLOCK) does not suffice for what is on its way. From the fourth
+ * call in a row of which the kernel says that it copied (Linux 6.2 and later)
+ * or had no such memory, until rota_close closes the descriptor, all calls are
+ * plain sends.
+ *
+ * A cancel, a deadline or a rota_close by another task ends it as rota_send as
+ * long as nothing is sent. After that it waits for the memory all the same, and
+ * returns how much was sent. A peer that takes nothing more can make that long:
+ * TCP_USER_TIMEOUT bounds it, and a rota_close with SO_LINGER on and 0 seconds
+ * ends it at once; a shutdown does not, nor does any other close. */
+int rota_send_zc(int fd, const void *buffer, size_t bytes, int flags)
+	__attribute__((warn_unused_result));
+
 /* recv(2): bytes received, 0 when the peer has shut down its side. A cancelled
  * receive has taken no byte; with MSG_WAITALL, one that has some returns how
  * many. */
