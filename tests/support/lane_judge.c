@@ -39,6 +39,8 @@ void lane_note(struct lane *lane, const struct test_arrival *arrival)
 {
 	struct verdict *verdict = &lane->verdict;
 
+	if (arrival->flags & IORING_CQE_F_NOTIF)
+		return;
 	verdict->said++;
 	verdict->last = arrival->res;
 	if (arrival->res > 0)

@@ -103,6 +103,8 @@ static void hurry(struct storm *storm, struct lane *lane, unsigned turn)
 	const unsigned turns = slow ? SLOW_TURNS : PROMPT_TURNS;
 
 	if (is_told(lane)) {
+		if (lane->victim.class->traits & VICTIM_LENT)
+			storm_complete(lane);
 		if (turn > lane->victim.fed_turn + turns)
 			storm_hang(storm, lane);
 		return;

@@ -32,11 +32,26 @@ bool storm_watch(void *context, const struct test_arrival *arrival)
 	return storm->hold & (lane ? STORM_HOLD_OPERATIONS : STORM_HOLD_OTHERS);
 }
 
+/* The first that is held of the same operation: the kernel has them in their
+ * order. */
+static unsigned first_of(struct storm *storm, unsigned index)
+{
+	const uint64_t name =
+		test_kernel_held_at(&storm->kernel, index)->user_data;
+
+	index = 0;
+	while (test_kernel_held_at(&storm->kernel, index)->user_data != name)
+		index++;
+	return index;
+}
+
 /* Others of its kind may say in other words that they were stopped. */
 static void release(struct storm *storm, unsigned index)
 {
-	struct test_arrival *held = test_kernel_held_at(&storm->kernel, index);
+	struct test_arrival *held;
 
+	index = first_of(storm, index);
+	held = test_kernel_held_at(&storm->kernel, index);
 	if (held->res == -ECANCELED && owner_of(storm, held))
 		held->res = storm->script.interruption;
 	test_kernel_release(&storm->kernel, index);

@@ -31,6 +31,8 @@ enum victim_trait {
 	VICTIM_MANY = 16,   /* it may be several operations */
 	VICTIM_TIMED = 32,  /* its deadline_ns ends it */
 	VICTIM_STUCK = 64,  /* nothing completes it */
+	VICTIM_LENT = 128,  /* the kernel has its memory until the peer has
+			       taken all, also when it was told to end */
 };
 
 /* How a call ended, as far as it can be known from outside. */

@@ -4,7 +4,9 @@
  * taken none; of a send each byte is either reported or not sent.
  */
 #include "rota/rota.h"
+#include "support/pair.h"
 #include "support/victim.h"
+#include "task/operation.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -230,6 +232,35 @@ static int call_send(struct victim *victim)
 				      victim->flags));
 }
 
+/* Over TCP, to a peer that does not take much. */
+static int set_up_lent(struct victim *victim)
+{
+	int pair[2], error;
+
+	if (!victim_has_operation(IORING_OP_SEND_ZC, "send_zc"))
+		return -ENOSYS;
+	error = test_pair_open_tcp(pair, PIPE_BYTES);
+	victim->socket = true;
+	victim->keeper = pair[1];
+	victim->peer = pair[0];
+	return error;
+}
+
+/* Within this machine all is copied: mostly that is not known yet. */
+static int prepare_lent(struct victim *victim)
+{
+	if (victim_dice(victim, 8))
+		*ri_operation_copied(ri_tasks_here(), victim->fd) = 0;
+	return prepare_out(victim);
+}
+
+static int call_send_zc(struct victim *victim)
+{
+	victim_fill(victim, victim->buffer, victim->bytes);
+	return gave(victim,
+		    rota_send_zc(victim->fd, victim->buffer, victim->bytes, 0));
+}
+
 static int call_write(struct victim *victim)
 {
 	victim_fill(victim, victim->buffer, victim->bytes);
@@ -352,6 +383,8 @@ const struct victim_class victim_streams[] = {
 	{ "send", OUT(call_send, victim_set_up_stream, prepare_out) },
 	{ "send_waitall",
 	  OUT(call_send, victim_set_up_stream, prepare_out_waitall) },
+	{ "send_zc", VICTIM_SLOW | VICTIM_LENT,
+	  OUT(call_send_zc, set_up_lent, prepare_lent) },
 	{ "send_all", VICTIM_MANY,
 	  OUT(call_send_all, victim_set_up_stream, prepare_out),
 	  .expected = expected_of_all },
