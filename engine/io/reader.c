@@ -312,11 +312,13 @@ int rota_reader_read(struct rota_reader *reader, void *buffer, size_t bytes)
 {
 	int error = begin(reader, __func__);
 
+	if (bytes > INT_MAX)
+		return -EINVAL;
 	if (!error)
 		error = check_buffer(reader, __func__, buffer, bytes);
 	if (error || !bytes)
 		return error;
-	return bytes > INT_MAX ? -EINVAL : get(reader, buffer, bytes);
+	return get(reader, buffer, bytes);
 }
 
 int rota_reader_skip(struct rota_reader *reader, size_t bytes, size_t *done)
