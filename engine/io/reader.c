@@ -171,6 +171,8 @@ static int wait_for(struct rota_reader *reader, const char *text)
 	const struct delimiter delimiter = delimiter_of(text);
 	size_t searched = 0;
 
+	if (delimiter.before >= reader->bytes)
+		return -EMSGSIZE;
 	for (;;) {
 		const size_t found = find(reader, &delimiter, searched);
 		int n;
@@ -347,6 +349,8 @@ static int pass(struct rota_reader *reader, const char *text, size_t *came)
 {
 	const struct delimiter delimiter = delimiter_of(text);
 
+	if (delimiter.before >= reader->bytes)
+		return -EMSGSIZE;
 	for (;;) {
 		const size_t found = find(reader, &delimiter, 0);
 		const size_t all = count_ready(reader);

@@ -27,8 +27,9 @@
  *	0            the end, and nothing is left
  *	-ENODATA     the end, before all that was asked for; what has come is
  *	             left
- *	-EMSGSIZE    what was asked for is longer than the memory;
- *	             rota_reader_skip_until passes over a line too long
+ *	-EMSGSIZE    what was asked for (a line, or only its delimiter) is longer
+ *	             than the memory; rota_reader_skip_until passes over a line
+ *	             too long
  *	-ECANCELED, -ETIME, -ESHUTDOWN
  *	             in a cancelled task at once, also if it has come already;
  *	             while it waits when the cancel comes. Call it again, where
