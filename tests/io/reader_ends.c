@@ -10,6 +10,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <string.h>
@@ -263,6 +264,20 @@ static void slow_input_is_looked_at_once(void **state)
 	assert_in_range(examined, 1, SLOW_BYTES);
 }
 
+/* It is said to be longer than it is. */
+static void look_far_ahead(struct fed *fed)
+{
+	rota_reader_init(&fed->reader, fed->pair[0], fed->memory, SIZE_MAX / 4);
+	fed_peek(fed, (size_t)INT_MAX + 1);
+	fed_line(fed);
+}
+
+static void of_the_memory_no_more_than_int_max_bytes_are_used(void **state)
+{
+	(void)state;
+	FED(look_far_ahead, "EMSGSIZE [ab] ", "ab\n");
+}
+
 static int init_without_memory(void *arg)
 {
 	struct rota_reader reader;
@@ -377,6 +392,8 @@ int main(void)
 		cmocka_unit_test(
 			one_that_was_closed_meanwhile_is_not_touched_again),
 		cmocka_unit_test(slow_input_is_looked_at_once),
+		cmocka_unit_test(
+			of_the_memory_no_more_than_int_max_bytes_are_used),
 		cmocka_unit_test(broken_promises_end_the_program),
 		cmocka_unit_test(
 			a_buffer_beside_the_memory_does_not_overlap_it),
