@@ -21,12 +21,13 @@
 
 #include "rota/file.h"
 #include "rota/socket.h"
+#include "rota/stream.h"
 #include "task/operation.h"
 
 #include <errno.h>
 #include <string.h>
 
-static_assert(sizeof(struct rota_reader) == 40, "less than a cache line");
+static_assert(sizeof(struct rota_reader) == 48, "less than a cache line");
 
 void rota_reader_init(struct rota_reader *reader, int fd, void *memory,
 		      size_t bytes)
@@ -38,6 +39,14 @@ void rota_reader_init(struct rota_reader *reader, int fd, void *memory,
 		.bytes = bytes > INT_MAX ? INT_MAX : bytes,
 		.fd = fd,
 	};
+}
+
+void rota_reader_init_stream(struct rota_reader *reader,
+			     struct rota_stream *stream, void *memory,
+			     size_t bytes)
+{
+	rota_reader_init(reader, -1, memory, bytes);
+	reader->stream = stream;
 }
 
 static inline size_t count_ready(const struct rota_reader *reader)
@@ -83,6 +92,8 @@ static int ask(struct rota_reader *reader, char *buffer, size_t bytes)
 	const struct rota_task *self = ri_task_self(__func__);
 	int n;
 
+	if (reader->stream)
+		return rota_stream_recv(reader->stream, buffer, bytes);
 	if (reader->closed)
 		return self->scope->code ? self->scope->code : -EBADF;
 	n = reader->plain ? rota_read(reader->fd, buffer, bytes)
@@ -120,7 +131,7 @@ static int fill(struct rota_reader *reader)
 	if (left.bytes == reader->bytes)
 		return -EMSGSIZE;
 	if (reader->begin) {
-		memmove(reader->memory, left.start, left.bytes);
+		memmove(reader->memory, left.data, left.bytes);
 		reader->begin = 0;
 		reader->end = left.bytes;
 	}
@@ -154,13 +165,13 @@ static size_t find(const struct rota_reader *reader,
 	size_t at = searched > before ? searched : before;
 
 	while (at < all.bytes) {
-		last = memchr(all.start + at, delimiter->text[before],
+		last = memchr(all.data + at, delimiter->text[before],
 			      all.bytes - at);
 		if (!last)
 			break;
 		if (!memcmp(last - before, delimiter->text, before))
-			return (size_t)(last - all.start) + 1;
-		at = (size_t)(last - all.start) + 1;
+			return (size_t)(last - all.data) + 1;
+		at = (size_t)(last - all.data) + 1;
 	}
 	return 0;
 }
@@ -214,9 +225,9 @@ int rota_reader_line(struct rota_reader *reader, struct rota_span *line)
 	if (n <= 0)
 		return n;
 	line->bytes--;
-	if (line->bytes && line->start[line->bytes - 1] == '\r')
+	if (line->bytes && line->data[line->bytes - 1] == '\r')
 		line->bytes--;
-	line->start[line->bytes] = '\0';
+	line->data[line->bytes] = '\0';
 	return n;
 }
 
@@ -268,7 +279,7 @@ static int get(struct rota_reader *reader, char *buffer, size_t bytes)
 	if (n <= 0)
 		return n;
 	piece = smaller(bytes, count_ready(reader));
-	memcpy(buffer, take(reader, piece).start, piece);
+	memcpy(buffer, take(reader, piece).data, piece);
 	return (int)piece;
 }
 

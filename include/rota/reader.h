@@ -10,7 +10,7 @@
  *
  *	rota_reader_init(&reader, fd, memory, sizeof(memory));
  *	while ((n = rota_reader_line(&reader, &line)) > 0)
- *		...line.start, line.bytes
+ *		...line.data, line.bytes
  *
  * The descriptor is a stream socket, a pipe, a terminal or a file (of a
  * datagram the rest would be lost), and stays yours: there is nothing to close.
@@ -53,17 +53,20 @@ extern "C" {
 #endif
 #pragma GCC visibility push(default)
 
+struct rota_stream;
+
 /* In the frame of who reads, or wherever lives long enough; its fields are
  * private. */
 struct rota_reader {
-	char *memory; /* the caller's */
-	size_t bytes; /* of it */
-	size_t begin; /* where that begins which was not taken */
-	size_t end;   /* and where it ends */
-	int fd;       /* the source */
-	bool plain;   /* it is no socket */
-	bool busy;    /* a task waits for more of it */
-	bool closed;  /* the descriptor was, while one waited */
+	struct rota_stream *stream; /* the source; NULL: the descriptor is */
+	char *memory;               /* the caller's */
+	size_t bytes;               /* of it */
+	size_t begin;               /* where that begins which was not taken */
+	size_t end;                 /* and where it ends */
+	int fd;                     /* the source, where there is no stream */
+	bool plain;                 /* it is no socket */
+	bool busy;                  /* a task waits for more of it */
+	bool closed;                /* the descriptor was, while one waited */
 };
 
 /* A reader of this descriptor, with nothing in it. The memory is the reader's
@@ -73,6 +76,13 @@ struct rota_reader {
  * Cannot fail, never suspends, from anywhere. */
 void rota_reader_init(struct rota_reader *reader, int fd, void *memory,
 		      size_t bytes);
+
+/* The same of a receive stream (stream.h), which stays open as long as there is
+ * something to be read, and is to be closed by you. What the reader says of a
+ * descriptor that was closed is then what the stream says. */
+void rota_reader_init_stream(struct rota_reader *reader,
+			     struct rota_stream *stream, void *memory,
+			     size_t bytes);
 
 /* What has come and was not taken, which may be nothing. Stays there. Before a
  * descriptor is handed to somebody else this is what to give them first; before

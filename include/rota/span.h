@@ -8,7 +8,7 @@
 #include <stddef.h>
 
 struct rota_span {
-	char *start;  /* the first byte; with 0 bytes it may be NULL */
+	char *data;   /* the first byte; with 0 bytes it may be NULL */
 	size_t bytes; /* how many there are */
 };
 

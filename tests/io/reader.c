@@ -74,7 +74,7 @@ static void take_strings(struct fed *fed)
 
 	for (int i = 0; i < 3 && sent; i++) {
 		n = rota_reader_until(&fed->reader, "", &span);
-		test_trail_add(&fed->trail, n > 0 ? span.start : "no");
+		test_trail_add(&fed->trail, n > 0 ? span.data : "no");
 		test_trail_add(&fed->trail, n == (int)span.bytes ? "." : "!");
 	}
 }
@@ -147,11 +147,11 @@ static void take_in_place(struct fed *fed)
 {
 	struct rota_span span;
 	int n = rota_reader_until(&fed->reader, "\n", &span);
-	bool right = n == 2 && span.start == fed->memory;
+	bool right = n == 2 && span.data == fed->memory;
 
-	span.start[0] = 'x';
+	span.data[0] = 'x';
 	n = rota_reader_until(&fed->reader, "\n", &span);
-	right = right && n == 3 && span.start == fed->memory + 2;
+	right = right && n == 3 && span.data == fed->memory + 2;
 	right = right && fed->memory[0] == 'x';
 	test_trail_add(&fed->trail, right ? "in place" : "elsewhere");
 }

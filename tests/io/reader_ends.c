@@ -125,6 +125,77 @@ static void a_file_is_read_from_its_position_to_its_end(void **state)
 			    "[0123456789ABCDEFGHIJ] [a] [b] end ");
 }
 
+static int read_stream(void *arg)
+{
+	struct fed *fed = arg;
+	struct rota_deadline deadline;
+	struct rota_stream stream;
+	struct rota_group group;
+	int error = rota_receive_stream_open(&stream, fed->pair[0], NULL);
+
+	if (error)
+		return error;
+	rota_reader_init_stream(&fed->reader, &stream, fed->memory, FED_BYTES);
+	rota_group_open(&group, NULL);
+	error = rota_go(&group, fed_feed, fed);
+	fed_line(fed);
+	rota_deadline_begin(&deadline, TEST_START_NS + 2);
+	fed_line(fed);
+	rota_deadline_end(&deadline);
+	fed_line(fed);
+	fed_exactly(fed, 2 * FED_BYTES);
+	fed_line(fed);
+	fed_line(fed);
+	error |= rota_group_wait(&group);
+	rota_stream_close(&stream);
+	return error | rota_close(fed->pair[0]);
+}
+
+static void a_stream_is_read_as_a_descriptor_is(void **state)
+{
+	static const char *const pieces[] = { "a\nb", "",
+					      "c\n01234567890123456789",
+					      "012345678901x\n", NULL };
+	struct fed fed = { .pieces = pieces };
+
+	(void)state;
+	assert_int_equal(test_pair_open(fed.pair), 0);
+	assert_int_equal(test_run_timed(read_stream, &fed), 0);
+	assert_string_equal(fed.trail.text,
+			    "[a] ETIME [bc] [01234567890123456789012345678901] "
+			    "[x] end ");
+}
+
+static int close_under_stream(void *arg)
+{
+	struct fed *fed = arg;
+	struct rota_stream stream;
+	int error = rota_receive_stream_open(&stream, fed->pair[0], NULL);
+
+	if (error)
+		return error;
+	rota_reader_init_stream(&fed->reader, &stream, fed->memory, FED_BYTES);
+	error |= rota_write(fed->pair[1], "a\nb", 3) != 3;
+	error |= rota_sleep(1);
+	error |= rota_close(fed->pair[0]);
+	fed_line(fed);
+	fed_line(fed);
+	fed_ready(fed);
+	fed_line(fed);
+	rota_stream_close(&stream);
+	return error | rota_close(fed->pair[1]);
+}
+
+static void a_stream_that_was_closed_meanwhile_is_read_to_there(void **state)
+{
+	struct fed fed = { .done = 0 };
+
+	(void)state;
+	assert_int_equal(test_pair_open(fed.pair), 0);
+	assert_int_equal(test_run_timed(close_under_stream, &fed), 0);
+	assert_string_equal(fed.trail.text, "[a] EBADF (b) EBADF ");
+}
+
 static int call_on_nothing(void *arg)
 {
 	struct fed *fed = arg;
@@ -388,6 +459,9 @@ int main(void)
 		cmocka_unit_test(a_reset_is_told_after_what_came_before_it),
 		cmocka_unit_test(what_is_no_socket_is_read_the_same_way),
 		cmocka_unit_test(a_file_is_read_from_its_position_to_its_end),
+		cmocka_unit_test(a_stream_is_read_as_a_descriptor_is),
+		cmocka_unit_test(
+			a_stream_that_was_closed_meanwhile_is_read_to_there),
 		cmocka_unit_test(what_cannot_be_read_says_so),
 		cmocka_unit_test(
 			one_that_was_closed_meanwhile_is_not_touched_again),

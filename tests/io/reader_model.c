@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The buffered reader against a model that has the whole text before it: random
- * text in random pieces, read by random verbs with memory of any size and
- * deadlines anywhere, up to the end or a reset.
+ * text in random pieces, read from sockets, streams and pipes by random verbs
+ * with memory of any size and deadlines anywhere, up to the end or a reset.
  */
 #include "rota/rota.h"
 #include "support/pair.h"
@@ -42,7 +42,8 @@ struct round {
 	size_t at;                  /* where that begins which was not taken */
 	size_t room;                /* of the reader's memory */
 	size_t piece_max;           /* bytes that come at once */
-	bool resets;                /* the end is an error, once */
+	bool streams;               /* it is read by way of a stream */
+	bool resets;                /* the end is an error (once, without) */
 	int pair[2];                /* the reader's end, and the feeder's */
 	char memory[MEMORY_MAX];
 	char buffer[TEXT_MAX + 64];
@@ -208,7 +209,7 @@ static void check_result(struct round *round, const struct step *step)
 		law(round, step, seen > 0, "some are there");
 	else if (seen != -ETIME)
 		law(round, step, seen == expected, "another result");
-	if (seen == -ECONNRESET)
+	if (seen == -ECONNRESET && !round->streams)
 		round->resets = false; /* the next one finds the end */
 }
 
@@ -222,11 +223,11 @@ static void check_span(struct round *round, const struct step *step)
 		law(round, step, step->result <= 0 || bytes >= step->bytes,
 		    "too few are handed out");
 	if (step->verb == LINE && bytes) {
-		law(round, step, !span.start[span.bytes], "no string");
+		law(round, step, !span.data[span.bytes], "no string");
 		bytes -= bytes > 1 && text[bytes - 2] == '\r' ? 2 : 1;
 	}
 	law(round, step, span.bytes == bytes, "another length is handed out");
-	law(round, step, !span.bytes || !memcmp(span.start, text, span.bytes),
+	law(round, step, !span.bytes || !memcmp(span.data, text, span.bytes),
 	    "other bytes are handed out");
 }
 
@@ -267,7 +268,7 @@ static void check_ready(struct round *round, const struct step *step)
 	    "more is ready than was sent");
 	law(round, step, ready.bytes <= round->room, "more than there is room");
 	law(round, step,
-	    !memcmp(ready.start, round->text + round->at, ready.bytes),
+	    !memcmp(ready.data, round->text + round->at, ready.bytes),
 	    "other bytes are ready");
 }
 
@@ -297,25 +298,47 @@ static bool take_step(struct round *round)
 		check_taken(round, &step);
 	if (!round->wrong)
 		check_ready(round, &step);
-	return round->wrong || (round->at == round->bytes && !step.late &&
-				!round->resets && step.result != -ETIME);
+	if (round->wrong)
+		return true;
+	if (round->at < round->bytes || step.late || step.result == -ETIME)
+		return false;
+	return !round->resets || step.result == -ECONNRESET;
+}
+
+static int init_reader(struct round *round, struct rota_stream *stream)
+{
+	int error;
+
+	if (!round->streams) {
+		rota_reader_init(&round->reader, round->pair[0], round->memory,
+				 round->room);
+		return 0;
+	}
+	error = rota_receive_stream_open(stream, round->pair[0], NULL);
+	rota_reader_init_stream(&round->reader, stream, round->memory,
+				round->room);
+	return error;
 }
 
 static int play_round(struct round *round)
 {
+	struct rota_stream stream;
 	struct rota_group group;
 	int error;
 
 	/* Who closes a socket without having read all of it, resets it. */
 	if (round->resets && rota_write(round->pair[0], "x", 1) != 1)
 		return -EPROTO;
-	rota_reader_init(&round->reader, round->pair[0], round->memory,
-			 round->room);
+	error = init_reader(round, &stream);
+	if (error)
+		return error;
 	rota_group_open(&group, NULL);
 	error = rota_go(&group, feed, round);
 	while (!take_step(round))
 		;
 	error |= rota_group_wait(&group);
+	if (round->streams)
+		rota_stream_close(&stream);
 	return error | rota_close(round->pair[0]);
 }
 
@@ -334,6 +357,7 @@ static int deal(struct round *round, uint64_t seed)
 	round->piece_max = pieces[below(random, 4)];
 	if (!below(random, 4))
 		return pipe2(round->pair, O_CLOEXEC) ? -errno : 0;
+	round->streams = !below(random, 3);
 	round->resets = !below(random, 3);
 	return test_pair_open(round->pair);
 }

@@ -18,7 +18,7 @@ static void note_span(struct fed *fed, int n, struct rota_span span)
 		snprintf(text, sizeof(text), "%s ", strerrorname_np(-n));
 	else if (n > 0)
 		snprintf(text, sizeof(text), "[%.*s] ", (int)span.bytes,
-			 span.start);
+			 span.data);
 	test_trail_add(&fed->trail, text);
 	if (span.bytes && n <= 0)
 		test_trail_add(&fed->trail, "(and not empty) ");
@@ -40,7 +40,7 @@ void fed_line(struct fed *fed)
 	const int n = rota_reader_line(&fed->reader, &span);
 
 	note_span(fed, n, span);
-	if (n > 0 && span.start[span.bytes])
+	if (n > 0 && span.data[span.bytes])
 		test_trail_add(&fed->trail, "(and no string) ");
 }
 
@@ -58,7 +58,7 @@ void fed_ready(struct fed *fed)
 	const struct rota_span span = rota_reader_ready(&fed->reader);
 	char text[64];
 
-	snprintf(text, sizeof(text), "(%.*s) ", (int)span.bytes, span.start);
+	snprintf(text, sizeof(text), "(%.*s) ", (int)span.bytes, span.data);
 	test_trail_add(&fed->trail, text);
 }
 
@@ -113,8 +113,7 @@ void fed_skip_until(struct fed *fed, const char *delimiter)
 						 &fed->done));
 }
 
-/* Sends piece after piece, whenever all others wait, and then the end. */
-static int feed(void *value)
+int fed_feed(void *value)
 {
 	struct fed *fed = *(struct fed **)value;
 	int error = 0;
@@ -145,7 +144,7 @@ int fed_play(void *arg)
 
 	fed_init(fed);
 	rota_group_open(&group, NULL);
-	error = rota_go(&group, feed, fed);
+	error = rota_go(&group, fed_feed, fed);
 	fed->body(fed);
 	error |= rota_group_wait(&group);
 	return error | rota_close(fed->pair[0]);

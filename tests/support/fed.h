@@ -49,6 +49,10 @@ void fed_ready(struct fed *fed);
 /* Makes a reader of pair[0], afresh. */
 void fed_init(struct fed *fed);
 
+/* For rota_go with a struct fed *: sends piece after piece, whenever all others
+ * wait, and closes pair[1]. */
+int fed_feed(void *value);
+
 /* Feeds the body from pair[1], which is closed at the end, as pair[0] is after
  * the body. For test_run_timed, with a struct fed. */
 int fed_play(void *arg);
