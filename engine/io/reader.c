@@ -19,6 +19,7 @@
  */
 #include "rota/reader.h"
 
+#include "io/apart.h"
 #include "rota/file.h"
 #include "rota/socket.h"
 #include "rota/stream.h"
@@ -287,15 +288,11 @@ static int get(struct rota_reader *reader, char *buffer, size_t bytes)
 static int check_buffer(const struct rota_reader *reader, const char *verb,
 			const void *buffer, size_t bytes)
 {
-	const uintptr_t memory = (uintptr_t)reader->memory;
-	const uintptr_t start = (uintptr_t)buffer;
-
 	if (!bytes)
 		return 0;
 	if (!buffer)
 		return -EFAULT;
-	ri_check(start >= memory ? start - memory >= reader->bytes
-				 : memory - start >= bytes,
+	ri_check(ri_apart(reader->memory, reader->bytes, buffer, bytes),
 		 "%s: the buffer overlaps the reader's memory", verb);
 	return 0;
 }

@@ -28,5 +28,6 @@
 #include "rota/stream.h"
 #include "rota/task.h"
 #include "rota/ticker.h"
+#include "rota/writer.h"
 
 #endif
