@@ -264,14 +264,20 @@ static int hand_over(struct server *server, struct connection connection)
 	}
 }
 
-static int accept_all(void *value)
+static int accept_next(const struct server *server, struct rota_stream *stream)
 {
-	struct server *server = *(struct server **)value;
+	return server->options.style == STYLE_PLAIN
+		       ? rota_accept(server->listener)
+		       : rota_stream_accept(stream);
+}
+
+static int accept_from(struct server *server, struct rota_stream *stream)
+{
 	struct connection connection = { .server = server };
 	int error;
 
 	for (;;) {
-		connection.fd = rota_accept(server->listener);
+		connection.fd = accept_next(server, stream);
 		if (connection.fd < 0)
 			return connection.fd;
 		error = hand_over(server, connection);
@@ -281,6 +287,22 @@ static int accept_all(void *value)
 				return error;
 		}
 	}
+}
+
+static int accept_all(void *value)
+{
+	struct server *server = *(struct server **)value;
+	struct rota_stream stream;
+	int error;
+
+	if (server->options.style == STYLE_PLAIN)
+		return accept_from(server, NULL);
+	error = rota_accept_stream_open(&stream, server->listener, NULL);
+	if (error)
+		return error;
+	error = accept_from(server, &stream);
+	rota_stream_close(&stream);
+	return error;
 }
 
 static int wait_for_signal(const struct server *server)

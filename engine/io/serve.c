@@ -21,6 +21,7 @@
 #include "task/scope.h"
 
 #include <errno.h>
+#include <stdio.h>
 
 /* The value of the member. */
 struct served {
@@ -55,18 +56,28 @@ static struct rota_stream *stream_of(struct rota_timer *timer)
 	return ri_container(scope, struct rota_stream, scope);
 }
 
-/* Its idle time may have begun again since this was armed. */
-static void idle_due(struct rota_timer *timer)
+static void idle_over(struct rota_timer *timer)
 {
 	const struct rota_cancellation cause = { -ETIME, NULL };
-	struct rota_stream *stream = stream_of(timer);
-	struct ri_tasks *tasks = ri_tasks_here();
+	struct rota_scope *scope = &stream_of(timer)->scope;
 
-	if (stream->scope.kind != RI_SCOPE_IDLE || stream->scope.code)
+	/* Awake: it is armed again when the member falls asleep. */
+	if (scope->kind == RI_SCOPE_IDLE && !scope->code)
+		ri_scope_cancel(ri_tasks_here(), scope, -ETIME, cause);
+}
+
+/* The idle time has begun again since the timer was put on the wheel. It may be
+ * over too, but other timers may come before it: the wheel knows. */
+static void idle_due(struct rota_timer *timer)
+{
+	const struct rota_stream *stream = stream_of(timer);
+
+	if (stream->scope.kind != RI_SCOPE_IDLE)
 		return;
 	timer->deadline_ns = stream->due_ns;
-	if (!ri_loop_arm(&tasks->loop, timer))
-		ri_scope_cancel(tasks, &stream->scope, -ETIME, cause);
+	timer->fire = idle_over;
+	if (!ri_loop_arm(&ri_tasks_here()->loop, timer))
+		idle_over(timer);
 }
 
 static void begin_idle_time(struct ri_tasks *tasks, struct rota_stream *stream)
@@ -77,10 +88,12 @@ static void begin_idle_time(struct ri_tasks *tasks, struct rota_stream *stream)
 	if (__builtin_add_overflow(tasks->loop.now_ns, stream->idle_ns,
 				   &stream->due_ns))
 		stream->due_ns = INT64_MAX;
-	if (ri_timer_armed(timer))
+	if (ri_timer_armed(timer)) {
+		timer->fire = idle_due;
 		return;
+	}
 	timer->deadline_ns = stream->due_ns;
-	timer->fire = idle_due;
+	timer->fire = idle_over;
 	ri_loop_arm(&tasks->loop, timer);
 }
 
@@ -131,23 +144,33 @@ static bool fall_asleep(struct ri_tasks *tasks, struct rota_task *self,
 	return true;
 }
 
-static void check_returned(const struct rota_task *self,
-			   const struct rota_stream *stream, int result)
+__attribute__((cold, noreturn)) static void
+broke(const struct rota_task *self, const struct rota_stream *stream,
+      const char *promise)
 {
 	const struct rota_site *site = stream->scope.site;
 
-	if (result)
-		ri_abort(site->file, site->line,
-			 "the stream opened here is still open, but task %s "
-			 "(spawned at %s:%d) has returned %d",
-			 ri_task_name(self), self->site->file, self->site->line,
+	ri_abort(site->file, site->line,
+		 "task %s (spawned at %s:%d) has returned from serving the "
+		 "stream opened here %s",
+		 ri_task_name(self), self->site->file, self->site->line,
+		 promise);
+}
+
+static void check_returned(const struct rota_task *self,
+			   const struct rota_stream *stream, int result)
+{
+	char promise[64];
+
+	if (result) {
+		snprintf(promise, sizeof(promise), "with %d, and left it open",
 			 result);
+		broke(self, stream, promise);
+	}
+	if (stream->ended)
+		broke(self, stream, "at its end, and left it open");
 	if (!stream->read)
-		ri_abort(site->file, site->line,
-			 "task %s (spawned at %s:%d) was woken for the stream "
-			 "opened here, and returned without looking at it",
-			 ri_task_name(self), self->site->file,
-			 self->site->line);
+		broke(self, stream, "without having looked at it");
 }
 
 /* Calls who serves, once. True: it goes on. */

@@ -27,6 +27,7 @@ int ri_stream_open(struct rota_stream *stream,
 	stream->lent = RI_BUFFER_NONE;
 	stream->served = false;
 	stream->read = false;
+	stream->ended = false;
 	stream->state = RI_SCOPE_OPEN;
 	return 0;
 }
@@ -86,8 +87,10 @@ int ri_stream_wait(struct rota_stream *stream, bool *over)
 	const int told = stream->told;
 
 	*over = shot->flags & RI_SHOT_OVER;
-	if (*over)
+	if (*over) {
+		stream->ended = true;
 		return shot->end;
+	}
 	stream->told = 0;
 	return told ? told : ri_shot_wait(ri_tasks_here(), shot);
 }

@@ -77,12 +77,17 @@ void ri_shots_tell_hungry(struct ri_tasks *tasks)
 static void famine_due(struct rota_timer *timer)
 {
 	struct ri_tasks *tasks = ri_tasks_here();
-	const struct ri_shots *shots = &tasks->shots;
+	const int64_t due_ns = tasks->shots.hungry_ns + FAMINE_NS;
 
-	/* Others may have gone hungry since. */
-	timer->deadline_ns = shots->hungry_ns + FAMINE_NS;
-	if (!ri_list_empty(&shots->hungry) && !ri_loop_arm(&tasks->loop, timer))
+	if (ri_list_empty(&tasks->shots.hungry))
+		return;
+	if (due_ns <= tasks->loop.now_ns) {
 		ri_shots_tell_hungry(tasks);
+		return;
+	}
+	/* Those of then are fed, others have gone hungry since. */
+	timer->deadline_ns = due_ns;
+	ri_loop_arm(&tasks->loop, timer);
 }
 
 /* The first one is hungry. */

@@ -76,6 +76,7 @@ struct rota_stream {
 	uint8_t state;           /* open or closed; else nobody has opened it */
 	bool served;             /* a member of a group serves it */
 	bool read;               /* ... and has, since it was woken */
+	bool ended;              /* ... and was told its end */
 };
 
 /* Bytes that have landed, where they are. */
@@ -186,7 +187,8 @@ void rota_view_release(struct rota_view *view);
  * 0 with the stream open: then it sleeps until more lands. Or it closes the
  * stream and what belongs to it, and returns what a task returns: this member
  * has ended. Another result with the stream open aborts, naming where it was
- * opened; so does a return without having looked at the stream at all. */
+ * opened; so does 0 once the stream's end was told, and a return without having
+ * looked at the stream at all. */
 typedef int rota_serve_fn(struct rota_stream *stream, void *arg);
 
 /* Who serves. */
@@ -202,7 +204,8 @@ struct rota_service {
  *
  * The stream is the member's from here on, if this returns 0; otherwise (as
  * rota_go, and as that it may wait for a slot) it stays the caller's, with all
- * that belongs to it. It stays where it is: not in the caller's frame.
+ * that belongs to it. It stays where it is, so that has to outlive the member:
+ * a record of the connection, rather than a frame.
  *
  * To sleep is to be idle (idle.h): it ends with the code of the group when that
  * is cancelled, with -ESHUTDOWN when it drains, with -ETIME after idle_ns, and

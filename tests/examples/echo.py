@@ -22,6 +22,7 @@ import unittest
 
 ECHO = os.path.join(os.environ.get("ROTA_BIN", "build/release/bin"), "rota-echo")
 PATIENCE = 60  # seconds, for anything that should be quick
+STYLES = {"": [], "Stream": ["--stream"], "Serve": ["--serve"]}
 
 
 class Server:
@@ -160,15 +161,24 @@ class Options(unittest.TestCase):
         self.assertEqual(out, b"")
 
 
-class Stopping(unittest.TestCase):
+class Styled:
+    """Behaviour that all three ways to serve a connection have."""
+
+    style = []
+
+    def server(self, *options, **more):
+        return Server(*self.style, *options, **more)
+
+
+class Stopping(Styled):
     def test_both_signals_end_it_with_0(self):
         for number in (signal.SIGINT, signal.SIGTERM):
-            server = Server()
+            server = self.server()
             self.assertEqual(server.stop(number), 0)
             self.assertEqual(server.errors, "")
 
     def test_idle_connections_end_at_once(self):
-        with Server("--grace-ms", PATIENCE * 10000) as server:
+        with self.server("--grace-ms", PATIENCE * 10000) as server:
             peers = [server.connect() for _ in range(50)]
             for peer in peers:
                 peer.sendall(b"x")
@@ -179,7 +189,7 @@ class Stopping(unittest.TestCase):
                 peer.close()
 
     def test_what_was_received_is_sent_back(self):
-        with Server() as server:
+        with self.server() as server:
             peer = server.connect()
             data = os.urandom(200000)
             peer.sendall(data)
@@ -189,7 +199,7 @@ class Stopping(unittest.TestCase):
             self.assertEqual(server.end(), 0)
 
     def test_a_peer_that_never_reads_is_cut_off_after_the_grace(self):
-        with Server("--grace-ms", 200) as server:
+        with self.server("--grace-ms", 200) as server:
             peer = server.connect()
             peer.setblocking(False)
             with contextlib.suppress(BlockingIOError):
@@ -199,9 +209,9 @@ class Stopping(unittest.TestCase):
             peer.close()
 
 
-class Peers(unittest.TestCase):
+class Peers(Styled):
     def test_a_half_closed_peer_gets_all_of_its_bytes(self):
-        with Server() as server, server.connect() as peer:
+        with self.server() as server, server.connect() as peer:
             data = os.urandom(3000000)
 
             def send():
@@ -214,13 +224,13 @@ class Peers(unittest.TestCase):
             sender.join()
 
     def test_a_peer_that_trickles_single_bytes_is_served(self):
-        with Server() as server, server.connect() as peer:
+        with self.server() as server, server.connect() as peer:
             for byte in b"trickle":
                 peer.sendall(bytes([byte]))
                 self.assertEqual(receive(peer, 1), bytes([byte]))
 
     def test_resets_leave_nothing_behind(self):
-        with Server() as server:
+        with self.server() as server:
             fds = f"/proc/{server.process.pid}/fd"
             before = len(os.listdir(fds))
             for _ in range(200):
@@ -235,14 +245,14 @@ class Peers(unittest.TestCase):
                 time.sleep(0.01)
 
     def test_the_idle_timeout_ends_a_silent_connection(self):
-        with Server("--idle-timeout-ms", 100) as server:
+        with self.server("--idle-timeout-ms", 100) as server:
             with server.connect() as peer:
                 peer.sendall(b"z")
                 self.assertEqual(receive(peer, 1), b"z")
                 self.assertEqual(receive_all(peer), b"")
 
     def test_the_idle_timeout_ends_a_peer_that_never_reads(self):
-        with Server("--idle-timeout-ms", 200, "--max-connections", 1) as server:
+        with self.server("--idle-timeout-ms", 200, "--max-connections", 1) as server:
             deaf = server.connect()
             deaf.setblocking(False)
             with contextlib.suppress(BlockingIOError):
@@ -254,7 +264,7 @@ class Peers(unittest.TestCase):
             deaf.close()
 
     def test_at_the_cap_new_connections_wait(self):
-        with Server("--max-connections", 2) as server:
+        with self.server("--max-connections", 2) as server:
             first, second, third = (server.connect() for _ in range(3))
             for peer in (first, second):
                 peer.sendall(b"a")
@@ -270,7 +280,7 @@ class Peers(unittest.TestCase):
             third.close()
 
     def test_stopping_and_going_on_by_job_control_changes_nothing(self):
-        with Server() as server, server.connect() as peer:
+        with self.server() as server, server.connect() as peer:
             server.process.send_signal(signal.SIGSTOP)
             peer.sendall(b"asleep")
             time.sleep(0.2)
@@ -278,14 +288,14 @@ class Peers(unittest.TestCase):
             self.assertEqual(receive(peer, 6), b"asleep")
 
 
-class Descriptors(unittest.TestCase):
+class Descriptors(Styled):
     def test_3000_connections_against_1024_descriptors(self):
         most = resource.getrlimit(resource.RLIMIT_NOFILE)
         if most[1] < 4000:
             self.skipTest("this process may not open 3,000 connections")
         resource.setrlimit(resource.RLIMIT_NOFILE, (most[1], most[1]))
         # More are allowed than there are descriptors: EMFILE comes.
-        with Server("--max-connections", 5000, descriptors=1024) as server:
+        with self.server("--max-connections", 5000, descriptors=1024) as server:
             peers = [server.connect() for _ in range(3000)]
             for peer in peers:
                 peer.sendall(b"n")
@@ -303,6 +313,18 @@ class Descriptors(unittest.TestCase):
             for line in lines:
                 self.assertIn("no descriptor left (EMFILE", line)
         resource.setrlimit(resource.RLIMIT_NOFILE, most)
+
+
+def each_style(scope):
+    """A class of tests for each behaviour and style."""
+    for behaviour in Styled.__subclasses__():
+        for name, style in STYLES.items():
+            kind = behaviour.__name__ + name
+            scope[kind] = type(kind, (behaviour, unittest.TestCase),
+                               {"style": style})
+
+
+each_style(globals())
 
 
 if __name__ == "__main__":
