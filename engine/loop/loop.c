@@ -258,16 +258,21 @@ static void submit_and_wait(struct ri_loop *loop, bool idle)
 {
 	struct ri_ring *ring = &loop->ring;
 	const unsigned expected = loop->expected;
+	int64_t next_ns = INT64_MAX;
 	int error;
 
+	/* A wait that is over already takes the kernel 10 us. */
+	if (idle)
+		next_ns = ri_wheel_next_ns(&loop->wheel);
+	if (next_ns <= loop->now_ns)
+		idle = false;
 	if (!idle && !ri_ring_queued(ring) && !ri_ring_ready(ring))
 		return;
 	loop->expected = 0;
 	if (expected)
 		error = ri_ring_harvest(ring, expected);
 	else
-		error = ri_ring_enter(ring, idle,
-				      ri_wheel_next_ns(&loop->wheel));
+		error = ri_ring_enter(ring, idle, next_ns);
 	if (reap(loop) == 0 && error && ri_fifo_empty(&loop->ready))
 		ri_ring_rest(ring, ri_loop_now(loop) + REST_NS);
 }

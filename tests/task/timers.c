@@ -67,6 +67,7 @@ static int tick_late(void *arg)
 		seen->wrong += test_now_ns() / PERIOD_NS != passed;
 		seen->kernel.clock_ns += (int64_t)test_random_below(
 			&seen->random, 2 * PERIOD_NS);
+		rota_now_ns();
 	}
 	count_costs(seen);
 	rota_ticker_close(&ticker);
@@ -93,6 +94,33 @@ static void a_tick_submits_and_allocates_nothing(void **state)
 	assert_int_equal(seen.submitted, 0);
 	assert_int_equal(seen.maps, 0);
 	assert_true(seen.enters <= seen.count);
+}
+
+/* Late, and known to be so. */
+static int tick_overdue(void *arg)
+{
+	struct seen *seen = arg;
+	struct rota_ticker ticker;
+	int error = rota_ticker_open(&ticker, PERIOD_NS);
+
+	count_costs(seen);
+	for (unsigned i = 0; i < 1000 && !error; i++) {
+		seen->kernel.clock_ns += 2 * PERIOD_NS;
+		rota_now_ns();
+		error = rota_ticker_wait(&ticker, NULL);
+	}
+	count_costs(seen);
+	rota_ticker_close(&ticker);
+	return error;
+}
+
+static void what_is_due_already_is_not_waited_for(void **state)
+{
+	struct seen seen = { .count = 0 };
+
+	(void)state;
+	run(tick_overdue, &seen);
+	assert_int_equal(seen.enters, 0);
 }
 
 static int sleep_beside_ticker(void *arg)
@@ -223,6 +251,7 @@ int main(void)
 	static const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_million_ticks_do_not_drift),
 		cmocka_unit_test(a_tick_submits_and_allocates_nothing),
+		cmocka_unit_test(what_is_due_already_is_not_waited_for),
 		cmocka_unit_test(nothing_fires_while_nobody_waits),
 		cmocka_unit_test(
 			a_million_that_were_armed_and_left_take_no_memory),
