@@ -56,9 +56,16 @@ static void tick_due(struct rota_timer *timer)
 	ri_wake(ri_tasks_here(), scope->owner, 0);
 }
 
-/* After a tick the next one is later than the clock, as read last, and so than
- * the wheel's time: who is always late ends the turn each time, and starves
- * nobody. */
+/* After a tick the next one is later than the wheel's time, if that is not
+ * brought up to date here: so it is armed also if it is due, and whose task is
+ * always late ends the turn each time, and starves nobody. */
+static bool arm(struct ri_loop *loop, struct rota_timer *timer)
+{
+	if (timer->deadline_ns <= loop->now_ns)
+		return ri_wheel_add(&loop->wheel, timer);
+	return ri_loop_arm(loop, timer);
+}
+
 static int await(struct ri_tasks *tasks, struct rota_task *self,
 		 struct rota_ticker *ticker)
 {
@@ -71,7 +78,7 @@ static int await(struct ri_tasks *tasks, struct rota_task *self,
 
 	timer->deadline_ns = ticker->next_ns;
 	timer->fire = tick_due;
-	if (ticker->next_ns != ROTA_NEVER && !ri_loop_arm(&tasks->loop, timer))
+	if (ticker->next_ns != ROTA_NEVER && !arm(&tasks->loop, timer))
 		return rota_yield();
 	return ri_park(tasks, self, &tick.wait);
 }

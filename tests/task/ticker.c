@@ -222,6 +222,49 @@ static void a_slow_consumer_gets_every_other_one_late(void **state)
 	assert_tick(&seen, 4, PERIOD_NS * 7, 1);
 }
 
+#define OPERATIONS 8
+
+static int operate(void *value)
+{
+	struct seen *seen = *(struct seen **)value;
+
+	for (int i = 0; i < OPERATIONS; i++) {
+		rota_close(-1);
+		seen->turns++;
+	}
+	return 0;
+}
+
+/* It knows that it is late, too. */
+static int be_always_late(void *arg)
+{
+	struct seen *seen = arg;
+	struct rota_ticker ticker;
+	int error = rota_ticker_open(&ticker, PERIOD_NS);
+
+	rota_group_open(&seen->group, NULL);
+	error |= rota_go(&seen->group, operate, seen) | rota_yield();
+	while (seen->turns < OPERATIONS && !error && seen->count < 99) {
+		hold_up(seen, PERIOD_NS + PERIOD_NS / 2);
+		rota_now_ns();
+		error = rota_ticker_wait(&ticker, NULL);
+		seen->count++;
+	}
+	error |= rota_group_wait(&seen->group);
+	rota_ticker_close(&ticker);
+	return error;
+}
+
+static void who_is_always_late_starves_nobody(void **state)
+{
+	struct seen seen = { .count = 0 };
+
+	(void)state;
+	run(be_always_late, &seen);
+	assert_int_equal(seen.turns, OPERATIONS);
+	assert_in_range(seen.count, 1, OPERATIONS + 1);
+}
+
 static int reset_early(void *arg)
 {
 	struct seen *seen = arg;
@@ -409,6 +452,7 @@ int main(void)
 			a_task_that_waits_while_the_loop_is_held_up_gets_one),
 		cmocka_unit_test(ticks_due_before_it_goes_on_are_no_second_one),
 		cmocka_unit_test(a_slow_consumer_gets_every_other_one_late),
+		cmocka_unit_test(who_is_always_late_starves_nobody),
 		cmocka_unit_test(a_reset_restarts_the_period_from_now),
 		cmocka_unit_test(a_reset_drops_the_tick_that_is_pending),
 		cmocka_unit_test(a_period_of_nothing_or_less_opens_nothing),
