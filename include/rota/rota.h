@@ -19,6 +19,7 @@
 #include "rota/idle.h"
 #include "rota/link.h"
 #include "rota/observe.h"
+#include "rota/output.h"
 #include "rota/process.h"
 #include "rota/reader.h"
 #include "rota/scope.h"
