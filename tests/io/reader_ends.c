@@ -341,12 +341,15 @@ static void look_far_ahead(struct fed *fed)
 	rota_reader_init(&fed->reader, fed->pair[0], fed->memory, SIZE_MAX / 4);
 	fed_peek(fed, (size_t)INT_MAX + 1);
 	fed_line(fed);
+	fed_init(fed);
+	fed_exactly(fed, SIZE_MAX);
 }
 
-static void of_the_memory_no_more_than_int_max_bytes_are_used(void **state)
+static void
+of_any_length_no_more_than_int_max_bytes_are_used_at_once(void **state)
 {
 	(void)state;
-	FED(look_far_ahead, "EMSGSIZE [ab] ", "ab\n");
+	FED(look_far_ahead, "EMSGSIZE [ab] [cd] ENODATA ", "ab\n", "cd");
 }
 
 static int init_without_memory(void *arg)
@@ -442,14 +445,17 @@ static void take_beside(struct fed *fed)
 	memset(fed->before, 0, sizeof(fed->before));
 	if (rota_reader_read(&fed->reader, fed->before, FED_BYTES) == 1)
 		test_trail_add(&fed->trail, fed->before);
-	if (rota_reader_read(&fed->reader, fed->memory + FED_BYTES, 0))
+	memset(fed->after, 0, sizeof(fed->after));
+	if (rota_reader_read(&fed->reader, fed->after, FED_BYTES) == 1)
+		test_trail_add(&fed->trail, fed->after);
+	if (rota_reader_read(&fed->reader, fed->memory, 0))
 		test_trail_add(&fed->trail, "?");
 }
 
 static void a_buffer_beside_the_memory_does_not_overlap_it(void **state)
 {
 	(void)state;
-	FED(take_beside, "x", "x");
+	FED(take_beside, "xy", "x", "y");
 }
 
 int main(void)
@@ -467,7 +473,7 @@ int main(void)
 			one_that_was_closed_meanwhile_is_not_touched_again),
 		cmocka_unit_test(slow_input_is_looked_at_once),
 		cmocka_unit_test(
-			of_the_memory_no_more_than_int_max_bytes_are_used),
+			of_any_length_no_more_than_int_max_bytes_are_used_at_once),
 		cmocka_unit_test(broken_promises_end_the_program),
 		cmocka_unit_test(
 			a_buffer_beside_the_memory_does_not_overlap_it),

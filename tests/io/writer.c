@@ -212,6 +212,23 @@ static int write_nothing(struct written *written)
 	return 0;
 }
 
+/* A letter that the "C" locale does not have. */
+static int print_what_cannot_be(struct written *written)
+{
+	written_put(written, "ab");
+	written_note(written,
+		     rota_writer_print(&written->writer, "%ls", L"\u00e9"));
+	written_flush(written);
+	written_unsent(written);
+	return 0;
+}
+
+static void text_that_the_c_library_refuses_is_einval(void **state)
+{
+	(void)state;
+	written_run(print_what_cannot_be, ".EINVALEINVAL(ab)");
+}
+
 static void where_something_is_needed_nothing_is_efault(void **state)
 {
 	(void)state;
@@ -234,6 +251,7 @@ int main(void)
 			the_first_error_stays_and_what_went_out_is_told),
 		cmocka_unit_test(
 			a_refusal_in_a_cancelled_task_is_an_error_that_stays),
+		cmocka_unit_test(text_that_the_c_library_refuses_is_einval),
 		cmocka_unit_test(where_something_is_needed_nothing_is_efault),
 	};
 

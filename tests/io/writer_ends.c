@@ -9,7 +9,9 @@
 #include "support/timed.h"
 #include "support/written.h"
 
+#include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <sys/mman.h>
@@ -222,6 +224,29 @@ static void a_file_is_written_from_its_position_on(void **state)
 	written_run(write_to_file, "...........0,1,2,3,4,5,6,7,8,9,");
 }
 
+/* /dev/null looks at no byte of it. */
+static int write_huge(struct written *written)
+{
+	const int null = rota_open("/dev/null", O_WRONLY, 0);
+	const size_t bytes = (size_t)INT_MAX + LARGE;
+	void *huge = mmap(NULL, bytes, PROT_READ,
+			  MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+
+	if (huge == MAP_FAILED)
+		return -errno;
+	rota_writer_init(&written->writer, null, written->memory,
+			 WRITTEN_BYTES);
+	written_note(written, rota_writer_write(&written->writer, huge, bytes));
+	munmap(huge, bytes);
+	return rota_close(null) | (rota_writer_sent(&written->writer) != bytes);
+}
+
+static void any_length_is_written(void **state)
+{
+	(void)state;
+	written_run(write_huge, ".");
+}
+
 /* A writer waits for room; its descriptor is closed, just after it has sent
  * some, and the number is somebody else's when it goes on. */
 static int flush_closed(void *value)
@@ -348,6 +373,7 @@ int main(void)
 			a_send_of_nothing_is_eio_and_short_ones_are_gone_on_with),
 		cmocka_unit_test(what_is_no_socket_is_written_the_same_way),
 		cmocka_unit_test(a_file_is_written_from_its_position_on),
+		cmocka_unit_test(any_length_is_written),
 		cmocka_unit_test(
 			one_that_was_closed_meanwhile_is_not_touched_again),
 		cmocka_unit_test(broken_promises_end_the_program),
