@@ -177,6 +177,13 @@ static size_t find(const struct rota_reader *reader,
 	return 0;
 }
 
+bool rota_reader_has(const struct rota_reader *reader, const char *text)
+{
+	const struct delimiter delimiter = delimiter_of(text);
+
+	return find(reader, &delimiter, 0) > 0;
+}
+
 /* Waits for the delimiter: how many bytes up to and with it, 0 or -errno. */
 static int wait_for(struct rota_reader *reader, const char *text)
 {

@@ -90,6 +90,12 @@ void rota_reader_init_stream(struct rota_reader *reader,
  * from anywhere. */
 struct rota_span rota_reader_ready(const struct rota_reader *reader);
 
+/* Has a delimiter come: would rota_reader_until return at once with what is
+ * ready? So a server that has more requests there answers them together, and
+ * flushes its writer before it waits. Never suspends, never refused, from
+ * anywhere. */
+bool rota_reader_has(const struct rota_reader *reader, const char *delimiter);
+
 /* Takes all up to and with the delimiter: returns how many bytes, more than 0,
  * with *span where they are. The delimiter is text of one or more bytes:
  * "\n", "\r\n\r\n"; "" is the byte 0. It may come in pieces. However slowly a

@@ -85,6 +85,26 @@ static void no_text_as_a_delimiter_is_the_byte_0(void **state)
 	FED(take_strings, "one..no!", "x");
 }
 
+static void look_for_lines(struct fed *fed)
+{
+	for (int i = 0; i < 3; i++) {
+		const bool block = rota_reader_has(&fed->reader, "b\n"),
+			   last = rota_reader_has(&fed->reader, "c"),
+			   any = rota_reader_has(&fed->reader, "\n");
+
+		test_trail_add(&fed->trail, block ? "B" : "-");
+		test_trail_add(&fed->trail, last ? "C" : "-");
+		test_trail_add(&fed->trail, any ? "L " : "- ");
+		fed_line(fed);
+	}
+}
+
+static void whether_a_whole_one_has_come_is_told_without_a_wait(void **state)
+{
+	(void)state;
+	FED(look_for_lines, "--- [a] BCL [b] -C- [cd] ", "a\nb\nc", "d\n");
+}
+
 static void take_a_long_line(struct fed *fed)
 {
 	fed_until(fed, "\n");
@@ -381,6 +401,8 @@ int main(void)
 		cmocka_unit_test(a_delimiter_that_comes_in_pieces_is_found),
 		cmocka_unit_test(each_search_is_for_its_own_delimiter),
 		cmocka_unit_test(no_text_as_a_delimiter_is_the_byte_0),
+		cmocka_unit_test(
+			whether_a_whole_one_has_come_is_told_without_a_wait),
 		cmocka_unit_test(
 			a_line_may_be_as_long_as_the_memory_and_no_longer),
 		cmocka_unit_test(a_line_too_long_can_be_read_in_another_way),
