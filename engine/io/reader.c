@@ -148,11 +148,12 @@ struct delimiter {
 	size_t before;    /* how many of its bytes are before the last one */
 };
 
-static struct delimiter delimiter_of(const char *text)
+/* Mostly it is one byte. */
+static inline struct delimiter delimiter_of(const char *text)
 {
-	const size_t bytes = strlen(text);
+	const bool longer = text[0] && text[1];
 
-	return (struct delimiter){ text, bytes ? bytes - 1 : 0 };
+	return (struct delimiter){ text, longer ? strlen(text) - 1 : 0 };
 }
 
 /* How many bytes are ready up to and with the delimiter; 0: it is not there.
@@ -170,7 +171,7 @@ static size_t find(const struct rota_reader *reader,
 			      all.bytes - at);
 		if (!last)
 			break;
-		if (!memcmp(last - before, delimiter->text, before))
+		if (!before || !memcmp(last - before, delimiter->text, before))
 			return (size_t)(last - all.data) + 1;
 		at = (size_t)(last - all.data) + 1;
 	}

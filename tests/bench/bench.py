@@ -17,13 +17,14 @@ ROWS = {"await_nop_1", "await_nop_64", "spawn", "spawn_group", "yield_2",
         "cancel_blocked_1000", "cancel_blocked_10000", "cancel_members_10000",
         "cancel_members_100000", "cancel_nested_1000", "cancel_nested_10000",
         "cancel_stacked_1000", "cancel_stacked_10000", "deadlines_10000",
-        "close_waiting_1000", "drain_idle_1000", "parked_memory", "file_read"}
+        "close_waiting_1000", "drain_idle_1000", "parked_memory", "file_read",
+        "reader_lines"}
 FIELDS = {"bench", "unit", "median", "min", "max", "rounds", "ops", "checksum",
           "kernel", "cpu"}
 WITH_BASE = {"await_nop_1", "await_nop_64", "yield_2", "yield_1000",
              "yield_mixed", "cancel_blocked_1000", "cancel_blocked_10000",
              "deadlines_10000", "close_waiting_1000", "drain_idle_1000",
-             "file_read"}
+             "file_read", "reader_lines"}
 # Their checksum is a count of what was to be told, and nobody is left out.
 COUNTING = {name for name in ROWS if name.startswith(
     ("deadline", "sleep_", "shield", "cancel_", "close_", "drain_"))}

@@ -237,6 +237,16 @@ static const struct micro_row rows[] = {
 		.own = micro_file_own,
 		.base = micro_file_base,
 	},
+	{
+		.name = "reader_lines",
+		.what = "a line of 64 bytes, 4 KiB a receive; base: read(2) "
+			"and memchr",
+		.unit = "ns",
+		.work = { .ops = 50 * 1024 },
+		.quick = { .ops = 1024 },
+		.own = micro_lines_own,
+		.base = micro_lines_base,
+	},
 };
 
 #define ROWS (sizeof(rows) / sizeof(rows[0]))
