@@ -16,6 +16,7 @@
  *	-EDEADLK     the wait that you asked for could never end
  *	-EBADF       also: the descriptor was closed by another task meanwhile
  *	-ENODATA     the stream ended before all that was asked for had come
+ *	-EMSGSIZE    what a reader or writer is asked for is longer than its memory
  *	-ENOSYS      this kernel is too old for it; the header says from when on
  *	-EINVAL      an argument that cannot be meant: lengths over INT_MAX,
  *	             flags that rota_await refuses, a malformed address
