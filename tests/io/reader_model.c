@@ -79,7 +79,7 @@ static void law(struct round *round, const struct step *step, bool kept,
 	if (kept || round->wrong)
 		return;
 	round->wrong = words;
-	round->verb = step->verb;
+	round->verb = (int)step->verb;
 	round->seen = step->result;
 }
 
