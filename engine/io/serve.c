@@ -247,7 +247,9 @@ int rota_stream_serve_at(struct rota_group *group, struct rota_stream *stream,
 	int error;
 
 	(void)rota_stream_ready(stream); /* open, and the caller's */
-	ri_stream_take_back(ri_tasks_here(), stream);
+	/* What rota_stream_recv has left over is for who serves. */
+	if (stream->offset == stream->length)
+		ri_stream_take_back(ri_tasks_here(), stream);
 	error = rota_group_spawn(group, serve, &served, site);
 	if (!error)
 		hand_over(ri_tasks_here(), group, stream);
