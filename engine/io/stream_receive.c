@@ -294,7 +294,7 @@ int rota_stream_recv(struct rota_stream *stream, void *buffer, size_t bytes)
 		int code;
 
 		ri_stream_take_back(tasks, stream);
-		if (shot->flags & RI_SHOT_HUNGRY)
+		if (shot->flags & RI_SHOT_HUNGRY && !stream->told)
 			return receive_past(tasks, shot, buffer, bytes);
 		shot->flags |= RI_SHOT_COPIES;
 		code = ri_stream_wait(stream, &over);
