@@ -100,7 +100,8 @@ static void begin_idle_time(struct ri_tasks *tasks, struct rota_stream *stream)
 /* False: the sleep is over before it has begun, and what it came to is told. */
 static bool begin_sleep(struct ri_tasks *tasks, struct rota_stream *stream)
 {
-	if (stream->scope.codes & RI_CODE_SHUTDOWN) {
+	if (stream->scope.codes & RI_CODE_SHUTDOWN && !stream->drained) {
+		stream->drained = true;
 		stream->told = -ESHUTDOWN;
 		return false;
 	}
@@ -120,6 +121,7 @@ static void end_sleep(struct rota_stream *stream)
 	if (!scope->code || scope->parent->code)
 		return;
 	stream->told = scope->code;
+	stream->drained |= scope->code == -ESHUTDOWN;
 	scope->code = 0;
 	scope->codes &= RI_CODE_SHUTDOWN;
 	scope->cause = (struct rota_cancellation){ 0, NULL };

@@ -28,6 +28,7 @@ int ri_stream_open(struct rota_stream *stream,
 	stream->served = false;
 	stream->read = false;
 	stream->ended = false;
+	stream->drained = false;
 	stream->state = RI_SCOPE_OPEN;
 	return 0;
 }

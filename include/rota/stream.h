@@ -77,6 +77,7 @@ struct rota_stream {
 	bool served;             /* a member of a group serves it */
 	bool read;               /* ... and has, since it was woken */
 	bool ended;              /* ... and was told its end */
+	bool drained;            /* ... and was told that its group drains */
 };
 
 /* Bytes that have landed, where they are. */
