@@ -112,16 +112,19 @@ static bool begin_sleep(struct ri_tasks *tasks, struct rota_stream *stream)
 }
 
 /* What is over around it, each verb tells by itself; what only its sleep came
- * to is told once. */
-static void end_sleep(struct rota_stream *stream)
+ * to is told once. If something has landed meanwhile it did not stay idle, and
+ * nothing is told: a loop with much to do must not close the busy ones. */
+static void end_sleep(const struct ri_tasks *tasks, struct rota_stream *stream)
 {
 	struct rota_scope *scope = &stream->scope;
 
 	scope->kind = RI_SCOPE_STREAM;
 	if (!scope->code || scope->parent->code)
 		return;
-	stream->told = scope->code;
-	stream->drained |= scope->code == -ESHUTDOWN;
+	if (!ri_shot_ready(tasks, stream->shot)) {
+		stream->told = scope->code;
+		stream->drained |= scope->code == -ESHUTDOWN;
+	}
 	scope->code = 0;
 	scope->codes &= RI_CODE_SHUTDOWN;
 	scope->cause = (struct rota_cancellation){ 0, NULL };
@@ -213,7 +216,7 @@ static int serve(void *value)
 
 	if (served->wait.what) {
 		served->wait.what = NULL;
-		end_sleep(served->stream);
+		end_sleep(tasks, served->stream);
 	}
 	while (is_due(tasks, self, served->stream) ||
 	       !fall_asleep(tasks, self, served)) {
