@@ -241,6 +241,8 @@ static void hand_over(struct ri_tasks *tasks, struct rota_group *group,
 	ri_scope_open(&stream->scope, RI_SCOPE_STREAM, member,
 		      stream->scope.site);
 	ri_shot_own(tasks, stream->shot, member);
+	stream->told = 0;
+	stream->drained = false;
 	stream->served = true;
 }
 
