@@ -251,6 +251,8 @@ static int pass_on_when_draining(void *arg)
 	rota_group_drain(&seen->group, ROTA_SECOND);
 	error |= rota_group_wait(&seen->group) | test_served_settle();
 	seen->codes[0] = (int)seen->served.told;
+	seen->served.work_ns = 6;
+	error |= test_served_give(&seen->served, 1) | test_served_settle();
 	rota_group_drain(&seen->second, ROTA_SECOND);
 	return error | rota_group_wait(&seen->second);
 }
