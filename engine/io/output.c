@@ -415,14 +415,14 @@ size_t rota_output_pending(const struct rota_output *output)
 	return output->pending;
 }
 
-/* What the kernel has, it keeps until it says so: that comes soon now. */
+/* What the kernel has, it keeps until it says so: that comes soon now. It may
+ * have sent it, which the flushers are told then. */
 static void drop(struct ri_tasks *tasks, struct rota_output *output)
 {
 	if (output->dropped || output->ended)
 		return;
 	output->dropped = true;
 	refuse_all(tasks, &output->writers, -EPIPE);
-	refuse_all(tasks, &output->flushers, -EPIPE);
 	if (output->sender && output->sender->fiber.flags & RI_TASK_IN_FLIGHT)
 		ri_operation_interrupt(tasks, output->sender);
 }

@@ -43,6 +43,33 @@ static void what_is_written_is_sent_in_order_and_at_once(void **state)
 	assert_int_equal(slow.sends, 2);
 }
 
+static int write_round_and_round(void *arg)
+{
+	struct slow *slow = arg;
+	int error = slow_open(slow, 0);
+
+	/* Of 16 bytes, 10 at a time: the next would lie over the end. */
+	for (int i = 0; i < 3; i++) {
+		error |= rota_output_write(&slow->output, "0123456789", 10);
+		error |= rota_output_flush(&slow->output);
+	}
+	slow->codes[0] = (int)slow->split;
+	slow_take(slow);
+	slow->codes[1] = slow_close(slow);
+	return error | slow_end(slow);
+}
+
+static void what_finds_the_memory_empty_is_sent_in_one_piece(void **state)
+{
+	struct slow slow = { .got_count = 0 };
+
+	(void)state;
+	slow_run(&slow, write_round_and_round);
+	assert_int_equal(slow.codes[0], 0);
+	assert_int_equal(slow.codes[1], 0);
+	slow_expect(&slow, "012345678901234567890123456789");
+}
+
 static int wait_in_line(void *arg)
 {
 	struct slow *slow = arg;
@@ -365,6 +392,8 @@ int main(void)
 {
 	static const struct CMUnitTest tests[] = {
 		cmocka_unit_test(what_is_written_is_sent_in_order_and_at_once),
+		cmocka_unit_test(
+			what_finds_the_memory_empty_is_sent_in_one_piece),
 		cmocka_unit_test(who_finds_no_room_waits_and_nobody_overtakes),
 		cmocka_unit_test(
 			a_message_longer_than_the_memory_goes_in_parts_alone),

@@ -296,6 +296,81 @@ static void a_close_that_is_stopped_drops_what_is_left_and_tells(void **state)
 	}
 }
 
+static int flush_stubbornly(void *value)
+{
+	struct slow *slow = *(struct slow **)value;
+
+	/* While it is closed, and when the sender has ended already. */
+	for (int i = 0; i < 2; i++)
+		slow_note(slow, "flush", rota_output_flush(&slow->output));
+	return 0;
+}
+
+static int flush_while_closed(void *arg)
+{
+	struct slow *slow = arg;
+	struct rota_deadline deadline;
+	int error = slow_open_full(slow, 0);
+
+	error |= slow_go(slow, "0123456789", 0);
+	error |= rota_go(&slow->group, flush_stubbornly, slow);
+	error |= slow_settle();
+	rota_deadline_begin(&deadline, 0);
+	slow_note(slow, "closed", slow_close(slow));
+	rota_deadline_end(&deadline);
+	return error | slow_end(slow);
+}
+
+static void nobody_waits_for_what_is_dropped(void **state)
+{
+	struct slow slow = { .got_count = 0 };
+
+	(void)state;
+	slow_run(&slow, flush_while_closed);
+	assert_string_equal(slow.trail.text,
+			    "0123456789 flush? flush? closed~ ");
+}
+
+static int wait_for_a_byte(void *value)
+{
+	struct slow *slow = *(struct slow **)value;
+	char byte;
+
+	slow->codes[1] = rota_recv(slow->fd, &byte, 1, 0);
+	return 0;
+}
+
+/* The sender has ended, and its record is somebody else's, who waits. */
+static int close_when_ended(void *arg)
+{
+	struct slow *slow = arg;
+	struct rota_deadline deadline;
+	int error = slow_open(slow, 0) | slow_settle();
+
+	error |= shutdown(slow->fd, SHUT_WR);
+	error |= rota_output_write(&slow->output, "hello", 5);
+	slow->codes[0] = rota_output_flush(&slow->output);
+	error |= rota_go(&slow->group, wait_for_a_byte, slow) | slow_settle();
+	rota_deadline_begin(&deadline, 0);
+	slow->codes[2] = slow_close(slow);
+	rota_deadline_end(&deadline);
+	error |= slow_settle();
+	slow->codes[3] = slow->codes[1];
+	error |= send(slow->peer, "x", 1, 0) != 1;
+	return error | slow_end(slow);
+}
+
+static void a_close_of_what_has_ended_ends_nobody_elses_wait(void **state)
+{
+	static const int expected[] = { -EPIPE, 1, -EPIPE, 0 };
+	struct slow slow = { .got_count = 0 };
+
+	(void)state;
+	slow_run(&slow, close_when_ended);
+	for (int i = 0; i < 4; i++)
+		assert_int_equal(slow.codes[i], expected[i]);
+}
+
 /* The kernel has taken all, and has not said so yet. */
 static int end_in_time(void *value)
 {
@@ -574,6 +649,9 @@ int main(void)
 		cmocka_unit_test(a_close_serves_those_who_wait_and_sends_all),
 		cmocka_unit_test(
 			a_close_that_is_stopped_drops_what_is_left_and_tells),
+		cmocka_unit_test(nobody_waits_for_what_is_dropped),
+		cmocka_unit_test(
+			a_close_of_what_has_ended_ends_nobody_elses_wait),
 		cmocka_unit_test(
 			a_close_waits_for_what_the_kernel_has_and_believes_it),
 		cmocka_unit_test(

@@ -20,6 +20,7 @@ bool slow_count(void *context, const struct test_arrival *arrival)
 
 	slow->sends += arrival->opcode == IORING_OP_SEND ||
 		       arrival->opcode == IORING_OP_SENDMSG;
+	slow->split += arrival->opcode == IORING_OP_SENDMSG;
 	return false;
 }
 

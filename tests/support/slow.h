@@ -31,6 +31,7 @@ struct slow {
 	char got[256];     /* what the peer took of the output's, ... */
 	size_t got_count;  /* ... terminated; and how much */
 	unsigned sends;    /* that have completed */
+	unsigned split;    /* ... of two pieces */
 	int codes[16];     /* what a test saw */
 	int outcome;       /* of the group */
 	struct test_trail trail;
