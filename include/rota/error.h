@@ -16,7 +16,11 @@
  *	-EDEADLK     the wait that you asked for could never end
  *	-EBADF       also: the descriptor was closed by another task meanwhile
  *	-ENODATA     the stream ended before all that was asked for had come
- *	-EMSGSIZE    what a reader or writer is asked for is longer than its memory
+ *	-EMSGSIZE    what a reader, writer or output is asked for is longer than
+ *	             its memory
+ *	-ETIMEDOUT   also: the kernel took nothing of an output for its write_ns
+ *	-ECONNABORTED  also: a message in an output was cut short (output.h)
+ *	-EPIPE       also: the output is being closed
  *	-ENOSYS      this kernel is too old for it; the header says from when on
  *	-EINVAL      an argument that cannot be meant: lengths over INT_MAX,
  *	             flags that rota_await refuses, a malformed address

@@ -146,6 +146,23 @@ int slow_go(struct slow *slow, const char *text, int64_t wait_ns)
 	return rota_go(&slow->group, write_text, writing) | slow_settle();
 }
 
+static int flush_it(void *value)
+{
+	struct slow *slow = *(struct slow **)value;
+
+	slow_note(slow, "flush", rota_output_flush(&slow->output));
+	return 0;
+}
+
+int slow_wait_in_both_lines(struct slow *slow)
+{
+	int error = slow_go(slow, "0123456789", 0);
+
+	error |= slow_go(slow, "abcdefghij", 0);
+	error |= rota_go(&slow->group, flush_it, slow);
+	return error | slow_settle();
+}
+
 void slow_run_with(struct slow *slow, const struct rota_config *config,
 		   int (*fn)(void *))
 {

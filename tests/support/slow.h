@@ -67,6 +67,10 @@ void slow_note(struct slow *slow, const char *name, int code);
 /* A member that writes a text, in a deadline, and notes how that went. */
 int slow_go(struct slow *slow, const char *text, int64_t wait_ns);
 
+/* Fills the memory with "0123456789"; one waits for room for "abcdefghij",
+ * another, "flush", until it is sent. */
+int slow_wait_in_both_lines(struct slow *slow);
+
 /* test_hold_fn, with the slow: count sends; hold those after the first. */
 bool slow_count(void *context, const struct test_arrival *arrival);
 bool slow_hold_second(void *context, const struct test_arrival *arrival);

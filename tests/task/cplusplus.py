@@ -21,13 +21,16 @@ static int first(void *arg)
 	rota_idle idle;
 	rota_callback callback;
 	rota_deadline deadline;
+	rota_output output;
+	rota_output_options options{};
 	int error;
 	rota_group_open(&group, nullptr);
 	rota_shield_begin(&shield, ROTA_SECOND);
 	rota_idle_begin(&idle);
 	rota_callback_begin(&callback, call, nullptr);
 	rota_deadline_begin(&deadline, ROTA_NEVER);
-	error = rota_go(&group, first, VALUE);
+	error = rota_output_open(&output, 1, &options);
+	error |= rota_go(&group, first, VALUE);
 	error |= rota_try_go(&group, first, VALUE);
 	error |= rota_go_background(&group, first, VALUE);
 	return error | !arg;
