@@ -263,7 +263,10 @@ static int receive_past(struct ri_tasks *tasks, struct ri_shot *shot,
 	int n;
 
 	ri_shot_feed(tasks, shot);
+	/* Nothing is to land beside it, whoever gives a buffer back. */
+	shot->flags |= RI_SHOT_STARVED;
 	n = rota_recv(shot->fd, buffer, bytes < INT_MAX ? bytes : INT_MAX, 0);
+	shot->flags &= (uint8_t)~RI_SHOT_STARVED;
 	if (n == 0 || (n < 0 && n != self->scope->code && n != -EAGAIN))
 		ri_shot_over(tasks, shot, n);
 	ri_shot_review(tasks, shot);

@@ -39,7 +39,8 @@ enum ri_shot_flag {
 	RI_SHOT_OVER = 4,      /* nothing more lands: `end` says why */
 	RI_SHOT_CLOSING = 8,   /* its user waits for the kernel to let go */
 	RI_SHOT_HUNGRY = 16,   /* waits for a buffer */
-	RI_SHOT_STARVED = 32,  /* no descriptor left: its user sees to it */
+	RI_SHOT_STARVED = 32,  /* no descriptor or no buffer is left, and its
+				  user sees to it */
 	RI_SHOT_COPIES = 64,   /* who waits has a buffer of its own */
 	RI_SHOT_FREE = 128,    /* nobody's record */
 };
