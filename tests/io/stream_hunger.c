@@ -5,6 +5,7 @@
  */
 #include "rota/rota.h"
 #include "support/flow.h"
+#include "task/task.h"
 
 #include <errno.h>
 #include <setjmp.h>
@@ -34,7 +35,10 @@ static void run(int (*fn)(void *))
 /* Stream 0 has all there is. */
 static int take_all(void)
 {
-	const int error = flow_open(&flow, 0, NULL);
+	const struct rota_stream_options options = {
+		.items_max = flow.config.stream_buffers
+	};
+	const int error = flow_open(&flow, 0, &options);
 
 	flow_drip(&flow, 0, flow.config.stream_buffers);
 	flow_settle();
@@ -242,6 +246,125 @@ static void who_had_its_turn_in_vain_keeps_its_place(void **state)
 	assert_string_equal(flow.text[3], "e");
 }
 
+static void note_who_is_fed(void)
+{
+	flow_settle();
+	for (unsigned i = 2; i < 5; i++)
+		flow_note(&flow, rota_stream_ready(&flow.streams[i]));
+	flow_audit(&flow);
+}
+
+/* Three are given back, for 1, 2 and 3; 1 takes all. */
+static int keep_both_places(void *arg)
+{
+	const struct rota_stream_options options = { .items_max = 4 };
+	int error = take_all();
+
+	(void)arg;
+	error |= flow_open(&flow, 1, &options);
+	flow_say(&flow, 1, "abc");
+	flow_settle();
+	for (unsigned i = 2; i < 5; i++)
+		error |= open_hungry(i, "x");
+	flow_close(&flow, 0);
+	flow_settle();
+	flow_expect(&flow, flow_held(&flow, 1) == 3, "1 has not all");
+	flow_view(&flow, 1);
+	flow_view(&flow, 1);
+	note_who_is_fed();
+	flow_view(&flow, 1);
+	note_who_is_fed();
+	flow_close(&flow, 1);
+	note_who_is_fed();
+	close_all();
+	return error;
+}
+
+static void so_do_all_who_had(void **state)
+{
+	static const int expected[] = { 1, 0, 0, 1, 1, 0, 1, 1, 1 };
+
+	(void)state;
+	flow.config.stream_buffers = 3;
+	run(keep_both_places);
+	for (unsigned i = 0; i < 9; i++)
+		assert_int_equal(flow.codes[i], expected[i]);
+}
+
+/* One for the first of those who wait, and one for stream 0 itself. */
+static int count_operations(void *arg)
+{
+	const struct ri_ring *ring = &ri_tasks_here()->loop.ring;
+	uint64_t before;
+	int error = take_all();
+
+	(void)arg;
+	for (unsigned i = 1; i < FLOW_STREAMS; i++)
+		error |= open_hungry(i, "x");
+	before = ring->submitted;
+	flow_settle();
+	flow_note(&flow, (int)(ring->submitted - before));
+	give_one();
+	flow_note(&flow, (int)(ring->submitted - before));
+	flow_settle();
+	flow_note(&flow, (int)(ring->submitted - before));
+	close_all();
+	return error;
+}
+
+static void for_one_buffer_one_stream_is_tried(void **state)
+{
+	(void)state;
+	run(count_operations);
+	assert_int_equal(flow.codes[0], 0);
+	assert_int_equal(flow.codes[1], 2);
+	assert_int_equal(flow.codes[2], 2);
+}
+
+/* Who has read its byte waits for the next one, and has no use for a buffer. */
+static int hear_two(void *value)
+{
+	const bool copies = *(bool *)value;
+	int error = flow_open(&flow, 0, NULL);
+
+	flow_say(&flow, 0, "a");
+	for (int i = 0; i < 2; i++)
+		flow_note(&flow, copies ? flow_copy(&flow, 0, 1)
+					: flow_view(&flow, 0));
+	flow_close(&flow, 0);
+	return error;
+}
+
+static int live_on_its_buffer(void *arg)
+{
+	int error = 0;
+
+	(void)arg;
+	for (int copies = 0; copies < 2; copies++) {
+		rota_group_open(&flow.group, NULL);
+		error |= rota_go(&flow.group, hear_two, (bool)copies);
+		flow_settle();
+		error |= flow_open(&flow, 1, NULL);
+		flow_say(&flow, 1, "x");
+		flow_note(&flow, flow_view(&flow, 1));
+		flow_audit(&flow);
+		flow_close(&flow, 1);
+		flow_say(&flow, 0, "b");
+		error |= rota_group_wait(&flow.group);
+	}
+	return error;
+}
+
+static void who_waits_for_more_has_no_buffer(void **state)
+{
+	(void)state;
+	flow.config.stream_buffers = 1;
+	run(live_on_its_buffer);
+	assert_string_equal(flow.text[0], "abab");
+	for (unsigned i = 0; i < 6; i++)
+		assert_int_equal(flow.codes[i], 1);
+}
+
 static int view_all(void *value)
 {
 	const unsigned i = *(unsigned *)value;
@@ -374,6 +497,9 @@ int main(void)
 		TEST(an_end_without_a_buffer_is_told_as_an_end),
 		TEST(buffers_go_to_whom_has_waited_longest),
 		TEST(who_had_its_turn_in_vain_keeps_its_place),
+		TEST(so_do_all_who_had),
+		TEST(for_one_buffer_one_stream_is_tried),
+		TEST(who_waits_for_more_has_no_buffer),
 		TEST(eight_streams_share_two_buffers),
 		TEST(who_never_reads_has_no_more_than_its_due),
 		TEST(a_task_that_blocks_in_a_send_starves_nobody),

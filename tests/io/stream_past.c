@@ -219,6 +219,37 @@ static void both_ways_in_turn_keep_the_order(void **state)
 	run(copy_both_ways);
 }
 
+/* It is hungry without bytes that wait; then it is fed. */
+static int be_fed_with_nothing_to_hear(void *arg)
+{
+	int error = take_all();
+
+	(void)arg;
+	error |= flow_open(&flow, 1, NULL);
+	flow_say(&flow, 1, "x");
+	flow_note(&flow, flow_copy(&flow, 1, 9));
+	flow_settle();
+	flow_expect(&flow, flow_hungry(&flow, 1), "it is not hungry");
+	give_all();
+	flow_expect(&flow, flow_in_flight(&flow, 1), "it is not fed");
+	flow_say(&flow, 1, "ab");
+	flow_note(&flow, flow_copy(&flow, 1, 9));
+	flow_note(&flow, flow_copy(&flow, 1, 9));
+	flow_audit(&flow);
+	flow_close(&flow, 1);
+	return error;
+}
+
+static void once_fed_it_receives_by_the_buffers_again(void **state)
+{
+	(void)state;
+	run(be_fed_with_nothing_to_hear);
+	assert_int_equal(flow.codes[0], 1);
+	assert_int_equal(flow.codes[1], 1);
+	assert_int_equal(flow.codes[2], 1);
+	assert_string_equal(flow.text[1], "xab");
+}
+
 /* The view that it keeps is what it waits for; another task gives it back. */
 struct keeper {
 	struct rota_view view;
@@ -284,6 +315,7 @@ int main(void)
 		TEST(an_error_is_told_past_them_and_stays),
 		TEST(a_deadline_past_them_takes_nothing),
 		TEST(what_has_landed_comes_before_what_is_received_past),
+		TEST(once_fed_it_receives_by_the_buffers_again),
 		TEST(both_ways_in_turn_keep_the_order),
 		TEST(a_view_released_meanwhile_does_not_make_it_receive_twice),
 	};
