@@ -61,7 +61,7 @@ static void land(struct ri_tasks *tasks, struct ri_shot *shot,
 		shot->flags |= RI_SHOT_STARVED;
 		shot->end = result;
 		ri_shot_wake(tasks, shot);
-	} else if (!ri_shot_was_stopped(result) && !ri_accept_passes(result)) {
+	} else if (!ri_result_is_stop(result) && !ri_accept_passes(result)) {
 		ri_shot_over(tasks, shot, result);
 	}
 }

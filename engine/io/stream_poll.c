@@ -3,6 +3,7 @@
  * Poll streams: what lands are events, and all that have landed are one item.
  */
 #include "io/stream.h"
+#include "task/operation.h"
 
 #include <errno.h>
 #include <poll.h>
@@ -29,7 +30,7 @@ static void land(struct ri_tasks *tasks, struct ri_shot *shot,
 	if (cqe->res >= 0) {
 		shot->polled.landed |= (uint32_t)cqe->res;
 		ri_shot_wake(tasks, shot);
-	} else if (!ri_shot_was_stopped(cqe->res)) {
+	} else if (!ri_result_is_stop(cqe->res)) {
 		ri_shot_over(tasks, shot, cqe->res);
 	}
 }

@@ -80,7 +80,7 @@ static void give(struct ri_tasks *tasks, struct ri_shot *shot, uint16_t id)
 static void end(struct ri_tasks *tasks, struct ri_shot *shot, int result)
 {
 	if (shot->flags & (RI_SHOT_CLOSING | RI_SHOT_OVER) ||
-	    ri_shot_was_stopped(result))
+	    ri_result_is_stop(result))
 		return;
 	if (result == -ENOBUFS)
 		ri_shot_hunger(tasks, shot);

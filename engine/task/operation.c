@@ -6,9 +6,6 @@
 
 #include <errno.h>
 
-/* What io-wq lets slip out when its worker is interrupted: ERESTARTSYS. */
-#define KERNEL_RESTART 512
-
 /* The second completion of a zero-copy send says so, after Linux 6.1. */
 #define NOTIFICATION_COPIED (1u << 31)
 
@@ -76,8 +73,7 @@ static int decode_interrupted(const struct rota_task *self)
 {
 	const int result = self->result;
 
-	if (result != -ECANCELED && result != -EINTR &&
-	    result != -KERNEL_RESTART)
+	if (!ri_result_is_stop(result))
 		return result;
 	if (self->scope->code)
 		return self->scope->code;

@@ -40,6 +40,7 @@
 
 #include "task/park.h"
 
+#include <errno.h>
 #include <limits.h>
 #include <stdbool.h>
 
@@ -59,6 +60,16 @@ static inline uint64_t ri_name(const void *record, uint16_t generation,
 {
 	return (uint64_t)generation << RI_GENERATION_SHIFT |
 	       (uint64_t)(uintptr_t)record | tag;
+}
+
+/* What io-wq lets slip out when its worker is interrupted: ERESTARTSYS. */
+#define RI_KERNEL_RESTART 512
+
+/* Is this what an operation says that was stopped? */
+static inline bool ri_result_is_stop(int result)
+{
+	return result == -ECANCELED || result == -EINTR ||
+	       result == -RI_KERNEL_RESTART;
 }
 
 /* Takes an entry of the ring for a verb with a length. Without 0 the verb

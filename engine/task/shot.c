@@ -9,9 +9,6 @@
 /* How soon a cancel that missed is written again. */
 #define RETRY_NS ((int64_t)10000000)
 
-/* What io-wq lets slip out when its worker is interrupted: ERESTARTSYS. */
-#define KERNEL_RESTART 512
-
 static struct ri_shot *placed(struct rota_link *link)
 {
 	return ri_container(link, struct ri_shot, place);
@@ -306,12 +303,6 @@ void ri_shot_complete(struct ri_tasks *tasks, const struct io_uring_cqe *cqe)
 	} else if (!(shot->flags & RI_SHOT_HUNGRY)) {
 		ri_shot_review(tasks, shot);
 	}
-}
-
-bool ri_shot_was_stopped(int result)
-{
-	return result == -ECANCELED || result == -EINTR ||
-	       result == -KERNEL_RESTART;
 }
 
 static uint64_t name_of(const struct ri_shot *shot, enum ri_tag tag)

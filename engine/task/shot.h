@@ -182,9 +182,6 @@ int ri_shot_wait(struct ri_tasks *tasks, struct ri_shot *shot);
 /* Has landed, or is over? */
 bool ri_shot_ready(const struct ri_tasks *tasks, const struct ri_shot *shot);
 
-/* Is this what an operation says that was stopped? */
-bool ri_shot_was_stopped(int result);
-
 /* If streams wait for buffers: says so in the log, and names who has them. */
 void ri_shots_tell_hungry(struct ri_tasks *tasks);
 

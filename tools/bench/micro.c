@@ -50,6 +50,25 @@ static const struct micro_row rows[] = {
 		.base = micro_await_base,
 	},
 	{
+		.name = "stream",
+		.what = "64 messages through as many receive streams, sends "
+			"included; of each; base: bare liburing, multishot",
+		.unit = "ns",
+		.work = { .ops = 64 * 1000, .tasks = 64 },
+		.quick = { .ops = 64 * 10, .tasks = 64 },
+		.own = micro_stream_own,
+		.base = micro_stream_base,
+	},
+	{
+		.name = "stream_serve",
+		.what = "the same by members without a stack",
+		.unit = "ns",
+		.work = { .ops = 64 * 1000, .tasks = 64 },
+		.quick = { .ops = 64 * 10, .tasks = 64 },
+		.own = micro_stream_serve_own,
+		.base = micro_stream_base,
+	},
+	{
 		.name = "spawn",
 		.what = "one empty task in a group of its own, then wait",
 		.unit = "ns",

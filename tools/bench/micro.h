@@ -94,6 +94,9 @@ micro_fn micro_close_base;
 micro_fn micro_memory_own;
 micro_fn micro_file_own;
 micro_fn micro_file_base;
+micro_fn micro_stream_own;
+micro_fn micro_stream_serve_own;
+micro_fn micro_stream_base;
 micro_fn micro_lines_own;
 micro_fn micro_lines_base;
 
