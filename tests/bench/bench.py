@@ -24,16 +24,21 @@ ROWS = {"await_nop_1", "await_nop_64", "spawn", "spawn_group", "yield_2",
         "cancel_members_100000", "cancel_nested_1000", "cancel_nested_10000",
         "cancel_stacked_1000", "cancel_stacked_10000", "deadlines_10000",
         "close_waiting_1000", "drain_idle_1000", "parked_memory", "file_read",
-        "reader_lines"}
+        "timers_0", "timers_1000", "timers_100000", "timers_1000000",
+        "deadline_move", "sleepers", "ticker_cpu", "ticker_phase_idle",
+        "ticker_phase_busy", "reader_lines", "stream",
+        "stream_serve"}
 FIELDS = {"bench", "unit", "median", "min", "max", "rounds", "ops", "checksum",
           "kernel", "cpu"}
 WITH_BASE = {"await_nop_1", "await_nop_64", "yield_2", "yield_1000",
              "yield_mixed", "cancel_blocked_1000", "cancel_blocked_10000",
              "deadlines_10000", "close_waiting_1000", "drain_idle_1000",
-             "file_read", "reader_lines"}
+             "file_read", "reader_lines", "ticker_cpu", "stream",
+             "stream_serve"}
 # Their checksum is a count of what was to be told, and nobody is left out.
 COUNTING = {name for name in ROWS if name.startswith(
-    ("deadline", "sleep_", "shield", "cancel_", "close_", "drain_"))}
+    ("deadline", "sleep", "shield", "cancel_", "close_", "drain_", "timers_",
+     "ticker_cpu"))}
 
 
 PATIENCE = 60  # seconds, for anything that should be quick
@@ -74,6 +79,16 @@ class Micro(unittest.TestCase):
         self.assertEqual({row["bench"] for row in
                           rows("micro", "yield", "--quick")},
                          {"yield_2", "yield_1000", "yield_mixed"})
+
+    def test_both_loops_of_a_phase_count_every_period(self):
+        for row in rows("micro", "ticker_phase", "--seconds", "0.03"):
+            with self.subTest(row=row["bench"], loop=row["loop"]):
+                self.assertIn(row["loop"], ("rota", "bare"))
+                self.assertEqual(row["checksum"], row["ops"] + row["missed"])
+                self.assertGreaterEqual(row["checksum"], 2 * 30)
+                for field in ("p99", "last", "jitter", "jitter_p99",
+                              "trend_ppm"):
+                    self.assertIn(field, row)
 
     def test_the_list_names_every_row(self):
         self.assertLessEqual(ROWS, set(run("micro", "--list").stdout.split()))

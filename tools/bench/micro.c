@@ -25,6 +25,7 @@ static const char usage[] =
 	"  --list      tell the rows, run none\n"
 	"  --rounds N  of each row (21, some fewer); medians are over rounds\n"
 	"  --ops N     operations of a round, instead of each row's own number\n"
+	"  --seconds S of each run of ticker_phase (10)\n"
 	"  --quick     do little, only to see that it works\n"
 	"  --json      one object a line\n"
 	"  --help      this text\n";
@@ -126,6 +127,84 @@ static const struct micro_row rows[] = {
 		.work = { .ops = 500000, .tasks = 20000 },
 		.quick = { .ops = 100, .tasks = 100 },
 		.own = micro_sleep_own,
+	},
+	{
+		.name = "timers_0",
+		.what = "begin and end a deadline while 0 are pending",
+		.unit = "ns",
+		.work = { .ops = 500000, .tasks = 0 },
+		.quick = { .ops = 100, .tasks = 0 },
+		.own = micro_timers_own,
+	},
+	{
+		.name = "timers_1000",
+		.what = "begin and end a deadline while 1000 are pending",
+		.unit = "ns",
+		.work = { .ops = 500000, .tasks = 1000 },
+		.quick = { .ops = 100, .tasks = 1000 },
+		.own = micro_timers_own,
+	},
+	{
+		.name = "timers_100000",
+		.what = "begin and end a deadline while 100000 are pending",
+		.unit = "ns",
+		.work = { .ops = 500000, .tasks = 100000 },
+		.quick = { .ops = 100, .tasks = 1000 },
+		.own = micro_timers_own,
+	},
+	{
+		.name = "timers_1000000",
+		.what = "begin and end a deadline while 1000000 are pending",
+		.unit = "ns",
+		.work = { .ops = 500000, .tasks = 1000000 },
+		.quick = { .ops = 100, .tasks = 1000 },
+		.rounds = 11,
+		.own = micro_timers_own,
+	},
+	{
+		.name = "deadline_move",
+		.what = "move a deadline later while 100000 are pending",
+		.unit = "ns",
+		.work = { .ops = 1000000, .tasks = 100000 },
+		.quick = { .ops = 100, .tasks = 100 },
+		.own = micro_move_own,
+	},
+	{
+		.name = "sleepers",
+		.what = "processor time of 100000 tasks that each sleep "
+			"1 to 1000 ms",
+		.unit = "ms",
+		.work = { .ops = 100000 },
+		.quick = { .ops = 100 },
+		.rounds = 5,
+		.own = micro_sleepers_own,
+	},
+	{
+		.name = "ticker_cpu",
+		.what = "processor time of a tick, 1 ms apart; base: an "
+			"absolute timeout on bare liburing",
+		.unit = "ns",
+		.work = { .ops = 300 },
+		.quick = { .ops = 5 },
+		.own = micro_ticker_own,
+		.base = micro_ticker_base,
+	},
+	{
+		.name = "ticker_phase_idle",
+		.what = "how late ticks of 1 ms are; beside it, at the same "
+			"time, a bare absolute timeout",
+		.unit = "us",
+		.work = { .ops = 10000 },
+		.quick = { .ops = 20 },
+		.measure = micro_phase_idle,
+	},
+	{
+		.name = "ticker_phase_busy",
+		.what = "the same with 300 us of work a tick",
+		.unit = "us",
+		.work = { .ops = 10000 },
+		.quick = { .ops = 20 },
+		.measure = micro_phase_busy,
 	},
 	{
 		.name = "shield",
@@ -274,6 +353,7 @@ enum {
 	OPTION_LIST = 1,
 	OPTION_ROUNDS,
 	OPTION_OPS,
+	OPTION_SECONDS,
 	OPTION_QUICK,
 	OPTION_JSON,
 };
@@ -282,6 +362,7 @@ static const struct option long_options[] = {
 	{ "list", no_argument, NULL, OPTION_LIST },
 	{ "rounds", required_argument, NULL, OPTION_ROUNDS },
 	{ "ops", required_argument, NULL, OPTION_OPS },
+	{ "seconds", required_argument, NULL, OPTION_SECONDS },
 	{ "quick", no_argument, NULL, OPTION_QUICK },
 	{ "json", no_argument, NULL, OPTION_JSON },
 	{ "help", no_argument, NULL, 'h' },
@@ -290,6 +371,7 @@ static const struct option long_options[] = {
 
 static const struct option_range rounds_range = { "--rounds", 1, 100000 };
 static const struct option_range ops_range = { "--ops", 1, 1000000000 };
+static const struct option_range seconds_range = { "--seconds", 0, 86400 };
 
 struct request {
 	struct micro_settings settings;
@@ -311,6 +393,9 @@ static int set_option(struct request *request, int option)
 	case OPTION_OPS:
 		return option_count(who, &ops_range, optarg,
 				    &request->settings.ops);
+	case OPTION_SECONDS:
+		return option_seconds(who, &seconds_range, optarg,
+				      &request->settings.duration_ns);
 	case OPTION_QUICK:
 		request->settings.quick = true;
 		return 0;

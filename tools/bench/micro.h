@@ -33,6 +33,16 @@ struct micro_sample {
 typedef int micro_fn(const struct micro_work *work,
 		     struct micro_sample *sample);
 
+struct micro_row;
+struct micro_settings;
+struct report;
+
+/* For a row that is not asked in rounds: measures and prints it. 0, or -1 once
+ * it has complained. */
+typedef int micro_measure_fn(const struct micro_row *row,
+			     const struct micro_settings *settings,
+			     struct report *report);
+
 struct micro_row {
 	const char *name;
 	const char *what;        /* for --list */
@@ -42,20 +52,19 @@ struct micro_row {
 	unsigned rounds;         /* 0: as many as most have */
 	bool maps;               /* tell how many mappings there are, too */
 	micro_fn *own;
-	micro_fn *base; /* NULL: there is no such thing */
+	micro_fn *base;            /* NULL: there is no such thing */
+	micro_measure_fn *measure; /* instead of own and base, or NULL */
 };
 
 struct micro_settings {
-	uint64_t rounds; /* 0: as the row has it */
-	uint64_t ops;    /* 0: as the row has it */
-	bool quick;      /* only that it works */
+	uint64_t rounds;      /* 0: as the row has it */
+	uint64_t ops;         /* 0: as the row has it */
+	uint64_t duration_ns; /* of a run of ticks; 0: as the row has it */
+	bool quick;           /* only that it works */
 };
 
-struct report;
-
 /* Measures one row and prints it: 0, or -1 once it has complained. */
-int micro_measure(const struct micro_row *row,
-		  const struct micro_settings *settings, struct report *report);
+micro_measure_fn micro_measure;
 
 /* What a sample of nanoseconds an operation holds. */
 struct micro_sample micro_per_op(uint64_t start_ns, uint64_t end_ns,
@@ -81,6 +90,13 @@ micro_fn micro_yield_base;
 micro_fn micro_yield_mixed_own;
 micro_fn micro_yield_mixed_base;
 micro_fn micro_sleep_own;
+micro_fn micro_timers_own;
+micro_fn micro_move_own;
+micro_fn micro_sleepers_own;
+micro_fn micro_ticker_own;
+micro_fn micro_ticker_base;
+micro_measure_fn micro_phase_idle;
+micro_measure_fn micro_phase_busy;
 micro_fn micro_cancel_own;
 micro_fn micro_cancel_base;
 micro_fn micro_cancel_members_own;

@@ -186,6 +186,8 @@ int micro_measure(const struct micro_row *row,
 	struct rounds rounds;
 	int error = 0;
 
+	if (row->measure != NULL)
+		return row->measure(row, settings, report);
 	plan(&rounds, row, settings);
 	double *values = allocate(&rounds);
 
