@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A closed loop of requests over many connections to one echo server. Each
- * connection sends a message, waits until all of it is back, compares it,
- * records how long that took, and sends the next.
+ * Load over many connections to one echo server. Connections send messages
+ * and compare what comes back; when they send, a protocol decides, and each
+ * has a file of its own:
+ *
+ *	load_closed.c   the next message when the last one is back
  *
  * It is made to cost little beside the server, in one thread: edge-triggered
  * epoll, so that nothing has to be asked for twice, and none of the read
@@ -39,21 +41,23 @@ struct load_options {
 	bool spins;             /* rather than sleep while it waits */
 };
 
-struct load_connection; /* load.c */
+struct load_connection; /* load_wire.h */
+struct load_protocol;   /* load_wire.h */
 
 struct load {
 	struct load_options options;
 	struct load_connection *connections;
 	uint32_t alive;  /* connections that are not closed */
-	uint32_t busy;   /* of those, with a request on its way */
+	uint64_t busy;   /* messages that they may send and that are not back */
 	uint64_t errors; /* connections lost, for whatever reason */
 	int first_errno; /* of the first one; 0: wrong content */
 	int epoll;
-	unsigned char *pattern; /* PATTERN_PLACES + size random bytes */
+	unsigned char *pattern; /* where all messages are found */
 	unsigned char *scratch; /* where all that is received lands */
 	uint32_t scratch_bytes; /* room there */
 
 	/* Of the turn that is under way. */
+	const struct load_protocol *protocol;
 	uint64_t deadline_ns;        /* after it nothing new is sent */
 	uint64_t requests;           /* answered */
 	uint64_t silent_since_ns;    /* 0, or when waiting began in vain */
@@ -69,9 +73,10 @@ struct load_turn {
 int load_open(struct load *load, const struct load_options *options);
 
 /*
- * Deals requests for so long; with 0 each connection sends one. -1 once it
- * has complained: no connection is left, or no answer came for 5 s. Also -1,
- * silently, when interrupted.
+ * Deals requests for so long, each connection the next one when the last is
+ * answered; with 0 each connection sends one. -1 once it has complained: no
+ * connection is left, or no answer came for 5 s. Also -1, silently, when
+ * interrupted.
  */
 int load_turn(struct load *load, uint64_t duration_ns,
 	      struct histogram *histogram, struct load_turn *turn);

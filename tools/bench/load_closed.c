@@ -1,0 +1,43 @@
+// SPDX-License-Identifier: MIT
+/*
+ * The closed loop: each connection sends a message, waits until all of it is
+ * back, records how long that took, and sends the next.
+ */
+#include "host.h"
+#include "load_wire.h"
+
+static void begin(struct load *load, struct load_connection *connection,
+		  uint64_t now_ns)
+{
+	connection->start_ns = now_ns;
+	load_allow(load, connection);
+}
+
+static void on_returned(struct load *load, struct load_connection *connection,
+			uint64_t number)
+{
+	const uint64_t now_ns = host_now_ns();
+
+	(void)number;
+	if (load->histogram != NULL)
+		histogram_record(load->histogram,
+				 now_ns - connection->start_ns);
+	if (now_ns < load->deadline_ns)
+		begin(load, connection, now_ns);
+}
+
+int load_turn(struct load *load, uint64_t duration_ns,
+	      struct histogram *histogram, struct load_turn *turn)
+{
+	static const struct load_protocol protocol = { NULL, on_returned };
+	const uint64_t start_ns = load_begin(load, &protocol, histogram);
+
+	load->deadline_ns = duration_ns == 0 ? 0 : start_ns + duration_ns;
+	for (uint32_t index = 0; index < load->options.connections; index++)
+		if (load->connections[index].fd >= 0)
+			begin(load, &load->connections[index], host_now_ns());
+	while (load->busy > 0)
+		if (load_step(load, LOAD_WAIT_NS) < 0)
+			return -1;
+	return load_end(load, start_ns, turn);
+}

@@ -1,0 +1,145 @@
+// SPDX-License-Identifier: MIT
+/* Messages on their way, see load_wire.h. */
+#include <errno.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "load_wire.h"
+
+/* Neighbours in time and place begin elsewhere. */
+static const unsigned char *message_of(const struct load *load,
+				       const struct load_connection *connection,
+				       uint64_t number)
+{
+	const uint64_t index = (uint64_t)(connection - load->connections);
+
+	return load->pattern + (index * 61 + number * 97) % LOAD_PLACES;
+}
+
+void load_lose(struct load *load, struct load_connection *connection, int error)
+{
+	if (load->errors++ == 0)
+		load->first_errno = error;
+	load->alive--;
+	load->busy -= connection->allowed - connection->back;
+	connection->allowed = connection->back;
+	close(connection->fd);
+	connection->fd = -1;
+}
+
+/* So many more bytes are with the socket. */
+static void count_sent(struct load *load, struct load_connection *connection,
+		       uint32_t bytes)
+{
+	const bool first = connection->sent_bytes == 0;
+	const uint64_t number = connection->sent;
+
+	connection->sent_bytes += bytes;
+	if (connection->sent_bytes == connection->size) {
+		connection->sent++;
+		connection->sent_bytes = 0;
+	}
+	if (first && load->protocol->begun != NULL)
+		load->protocol->begun(load, connection, number);
+}
+
+/* Edge-triggered, so until the socket takes no more. */
+void load_send(struct load *load, struct load_connection *connection)
+{
+	while (connection->sent < connection->allowed) {
+		const unsigned char *message =
+			message_of(load, connection, connection->sent);
+		const ssize_t sent =
+			send(connection->fd, message + connection->sent_bytes,
+			     connection->size - connection->sent_bytes,
+			     MSG_NOSIGNAL | MSG_DONTWAIT);
+
+		if (sent < 0 && errno == EAGAIN)
+			return;
+		if (sent < 0 && errno != EINTR) {
+			load_lose(load, connection, errno);
+			return;
+		}
+		if (sent > 0)
+			count_sent(load, connection, (uint32_t)sent);
+	}
+}
+
+void load_allow(struct load *load, struct load_connection *connection)
+{
+	connection->allowed++;
+	load->busy++;
+	load_send(load, connection);
+}
+
+/* Bytes that are sent and not back. */
+static uint64_t bytes_out(const struct load_connection *connection)
+{
+	return (connection->sent - connection->back) * connection->size +
+	       connection->sent_bytes - connection->back_bytes;
+}
+
+static void count_back(struct load *load, struct load_connection *connection,
+		       uint32_t bytes)
+{
+	connection->back_bytes += bytes;
+	if (connection->back_bytes < connection->size)
+		return;
+	const uint64_t number = connection->back++;
+
+	connection->back_bytes = 0;
+	load->requests++;
+	load->busy--;
+	load->protocol->returned(load, connection, number);
+}
+
+/* Compares what landed, message by message; no more than is out. */
+static void take(struct load *load, struct load_connection *connection,
+		 uint32_t bytes)
+{
+	const unsigned char *data = load->scratch;
+
+	while (bytes > 0 && connection->fd >= 0) {
+		const uint32_t rest = connection->size - connection->back_bytes;
+		const uint32_t piece = bytes < rest ? bytes : rest;
+		const unsigned char *message =
+			message_of(load, connection, connection->back);
+
+		if (memcmp(data, message + connection->back_bytes, piece) !=
+		    0) {
+			load_lose(load, connection, 0);
+			return;
+		}
+		data += piece;
+		bytes -= piece;
+		count_back(load, connection, piece);
+	}
+}
+
+/* One byte too many is asked for where none may come. Once as much as can
+ * have come has been taken, whatever follows is told by an edge of its own. */
+void load_receive(struct load *load, struct load_connection *connection)
+{
+	uint64_t out;
+	uint32_t asked;
+	ssize_t got;
+
+	do {
+		out = bytes_out(connection);
+		asked = out == 0                    ? 1
+			: out < load->scratch_bytes ? (uint32_t)out
+						    : load->scratch_bytes;
+		got = recv(connection->fd, load->scratch, asked, MSG_DONTWAIT);
+		if (got < 0 && (errno == EAGAIN || errno == EINTR))
+			return;
+		if (got <= 0 || out == 0) {
+			load_lose(load, connection,
+				  got < 0    ? errno
+				  : got == 0 ? ECONNRESET
+					     : 0);
+			return;
+		}
+		take(load, connection, (uint32_t)got);
+	} while ((uint32_t)got == asked && asked < out && connection->fd >= 0);
+}

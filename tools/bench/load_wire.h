@@ -1,0 +1,70 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What the protocols of the load share: messages go out as far as they are
+ * allowed and the socket takes them, and are compared as they come back, in
+ * order, several on their way at a time or one.
+ */
+#ifndef BENCH_LOAD_WIRE_H
+#define BENCH_LOAD_WIRE_H
+
+#include "load.h"
+
+/* Where in the pattern messages begin; a prime, so that steps reach all. */
+#define LOAD_PLACES 4093u
+
+/* Waits are slices of a second, because of signals. */
+#define LOAD_WAIT_NS 1000000000u
+
+struct load_connection {
+	int fd;              /* -1: closed */
+	uint32_t size;       /* bytes of each of its messages */
+	uint64_t allowed;    /* messages that it may send, from the first on */
+	uint64_t sent;       /* messages that are sent as a whole */
+	uint64_t back;       /* messages that are back as a whole, and right */
+	uint32_t sent_bytes; /* of the next one to be sent */
+	uint32_t back_bytes; /* of the next one to come back */
+	uint64_t start_ns;   /* when the last one was allowed; the protocol's */
+};
+
+/* What a protocol does about it; both may lose the connection. */
+struct load_protocol {
+	/* The first bytes of this message are with the socket; or NULL. */
+	void (*begun)(struct load *load, struct load_connection *connection,
+		      uint64_t number);
+
+	/* This message is back, and right. */
+	void (*returned)(struct load *load, struct load_connection *connection,
+			 uint64_t number);
+};
+
+/* One message more may be sent, and is, as far as the socket takes it. */
+void load_allow(struct load *load, struct load_connection *connection);
+
+/* Sends what is allowed and the socket takes. */
+void load_send(struct load *load, struct load_connection *connection);
+
+/* Takes what came; edge-triggered, so all of it that can have come. */
+void load_receive(struct load *load, struct load_connection *connection);
+
+/* Closes a connection for good; error 0: what came back was wrong. */
+void load_lose(struct load *load, struct load_connection *connection,
+	       int error);
+
+/* A turn by this protocol begins now, which is returned; no deadline yet. */
+uint64_t load_begin(struct load *load, const struct load_protocol *protocol,
+		    struct histogram *histogram);
+
+/*
+ * Waits for so long at most, not at all if it spins, and deals with what
+ * came: 0, or -1 when interrupted or, once it has complained, after a long
+ * silence while answers are due.
+ */
+int load_step(struct load *load, uint64_t wait_ns);
+
+/* The turn is over, drained: -1 once it has complained that all are lost. */
+int load_end(struct load *load, uint64_t start_ns, struct load_turn *turn);
+
+/* Says "WHAT ADDRESS: WHY". */
+void load_complain(const struct load *load, const char *what, const char *why);
+
+#endif
