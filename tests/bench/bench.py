@@ -8,6 +8,7 @@ import contextlib
 import json
 import os
 import re
+import resource
 import signal
 import socket
 import struct
@@ -120,6 +121,36 @@ class Echo(unittest.TestCase):
         self.assertEqual([row["row"] for row in found],
                          ["server", "against", "ratio"])
         self.assertGreater(found[2]["cpu_ratio"], 0)
+
+    def test_idle_connections_are_weighed(self):
+        for server in self.servers():
+            with self.subTest(server=server):
+                row, = rows("echo", "--server", server, "--idle", "300")
+                self.assertEqual((row["connections"], row["errors"]), (300, 0))
+                self.assertGreaterEqual(row["server_rss_bytes"],
+                                        row["server_rss_before"])
+                self.assertGreaterEqual(row["bytes_per_connection"], 0)
+
+    def test_idle_servers_give_a_ratio(self):
+        own, bare = self.servers()[:2]
+        found = rows("echo", "--server", own, "--against", bare, "--idle", "90")
+        self.assertEqual([row["row"] for row in found],
+                         ["server", "against", "ratio"])
+        self.assertGreater(found[2]["bytes_ratio"], 0)
+
+    def test_more_connections_than_one_address_has_ports_for(self):
+        count = 10100
+        if resource.getrlimit(resource.RLIMIT_NOFILE)[1] < count + 100:
+            self.skipTest("too few descriptors")
+        row, = rows("echo", "--server", self.servers()[2], "--idle",
+                    str(count))
+        self.assertEqual((row["connections"], row["errors"]), (count, 0))
+
+    def test_connections_that_do_not_stay_fail_the_measurement(self):
+        done = run("echo", "--idle", "5", "--server",
+                   f"{BIN}/rota-echo --port 0 --idle-timeout-ms 30")
+        self.assertEqual(done.returncode, 1)
+        self.assertIn("lost", done.stderr)
 
 
 class Server:
@@ -280,11 +311,19 @@ class Refusals(unittest.TestCase):
                            "0", "--buffers", "3"),
                           ("serve-bare", "--engine", "multishot", "--port",
                            "0", "--size", "64"),
-                          ("echo", "--server", "true", "--size", "0")):
+                          ("echo", "--server", "true", "--size", "0"),
+                          ("echo", "--server", "true", "--idle", "0"),
+                          ("echo", "--server", "true", "--idle", "5",
+                           "--seconds", "1"),
+                          ("echo", "--server", "true", "--idle", "5",
+                           "--connections", "5"),
+                          ("echo", "--connect", "[::1]:1", "--idle", "5")):
             with self.subTest(arguments=arguments):
                 done = run(*arguments)
                 self.assertEqual(done.returncode, 2, done.stderr)
                 self.assertIn("rota-bench", done.stderr)
+                if arguments and arguments[0] != "nonsense":
+                    self.assertEqual(done.stderr.count("\n"), 1)
 
     def test_a_server_that_does_not_start_is_a_failure(self):
         done = run("echo", "--server", "false", "--seconds", "0.1")

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 /*
- * rota-bench echo: what is asked for. echo_turns.c measures it.
+ * rota-bench echo: what is asked for. echo_turns.c and echo_idle.c
+ * measure it.
  */
 #include <getopt.h>
 #include <stdio.h>
@@ -20,7 +21,10 @@ static const char usage[] =
 	" [OPTION...]\n"
 	"\n"
 	"Loads an echo server: each connection sends a message, waits\n"
-	"until all of it is back, compares it, sends the next.\n"
+	"until all of it is back, compares it, sends the next. Or\n"
+	"\n"
+	"  --idle N             N connections send one each, then they are\n"
+	"                       silent: what memory of the server each takes\n"
 	"\n"
 	"  --connect ADDR:PORT  a server that runs; also [::1]:PORT or\n"
 	"                       unix:PATH\n"
@@ -41,7 +45,8 @@ static const char usage[] =
 	"  --help               this text\n";
 
 enum {
-	OPTION_CONNECT = 1,
+	OPTION_IDLE = 1,
+	OPTION_CONNECT,
 	OPTION_SERVER,
 	OPTION_AGAINST,
 	OPTION_CONNECTIONS,
@@ -54,6 +59,7 @@ enum {
 };
 
 static const struct option long_options[] = {
+	{ "idle", required_argument, NULL, OPTION_IDLE },
 	{ "connect", required_argument, NULL, OPTION_CONNECT },
 	{ "server", required_argument, NULL, OPTION_SERVER },
 	{ "against", required_argument, NULL, OPTION_AGAINST },
@@ -68,6 +74,7 @@ static const struct option long_options[] = {
 	{ 0 },
 };
 
+static const struct option_range idle_range = { "--idle", 1, 100000 };
 static const struct option_range connections_range = { "--connections", 1,
 						       1000000 };
 static const struct option_range size_range = { "--size", 1, 1u << 30 };
@@ -115,6 +122,8 @@ static int set_cpus(struct echo_settings *settings, const char *text)
 static int set_option(struct echo_settings *settings, int option)
 {
 	switch (option) {
+	case OPTION_IDLE:
+		return option_count(who, &idle_range, optarg, &settings->idle);
 	case OPTION_CONNECT:
 		return set_connect(settings, optarg);
 	case OPTION_SERVER:
@@ -150,6 +159,23 @@ static int set_option(struct echo_settings *settings, int option)
 	}
 }
 
+/* What does not go with --idle: 0, or -1 once it has complained. */
+static int check_idle(const struct echo_settings *settings)
+{
+	if (settings->idle == ECHO_NOT_GIVEN)
+		return 0;
+	if (settings->server == NULL)
+		complain(who, "--idle needs --server, whose memory it tells");
+	else if (settings->connections != ECHO_NOT_GIVEN)
+		complain(who, "--idle tells how many --connections there are");
+	else if (settings->seconds_ns != ECHO_NOT_GIVEN ||
+		 settings->warmup_ns != ECHO_NOT_GIVEN)
+		complain(who, "--idle takes no --seconds or --warmup");
+	else
+		return 0;
+	return -1;
+}
+
 /* What is missing or at odds with itself: 0, or -1 once it has complained. */
 static int check(const struct echo_settings *settings)
 {
@@ -162,8 +188,25 @@ static int check(const struct echo_settings *settings)
 	else if (settings->seconds_ns == 0)
 		complain(who, "--seconds must be more than 0");
 	else
-		return 0;
+		return check_idle(settings);
 	return -1;
+}
+
+static void set_default(uint64_t *value, uint64_t otherwise)
+{
+	if (*value == ECHO_NOT_GIVEN)
+		*value = otherwise;
+}
+
+static void set_defaults(struct echo_settings *settings)
+{
+	if (settings->idle != ECHO_NOT_GIVEN)
+		settings->connections = settings->idle;
+	set_default(&settings->connections, 50);
+	set_default(&settings->seconds_ns, 5000000000u);
+	set_default(&settings->warmup_ns, 1000000000u);
+	settings->spins = !settings->sleeps && settings->load_cpu >= 0 &&
+			  settings->load_cpu != settings->server_cpu;
 }
 
 static int parse(struct echo_settings *settings, int argc, char **argv)
@@ -185,10 +228,11 @@ int bench_echo(int argc, char **argv)
 	/* With one processor only there is nothing to choose. */
 	const bool several = host_usable_cpu(1) >= 0;
 	struct echo_settings settings = {
-		.connections = 50,
+		.idle = ECHO_NOT_GIVEN,
+		.connections = ECHO_NOT_GIVEN,
 		.size = 64,
-		.seconds_ns = 5000000000u,
-		.warmup_ns = 1000000000u,
+		.seconds_ns = ECHO_NOT_GIVEN,
+		.warmup_ns = ECHO_NOT_GIVEN,
 		.server_cpu = several ? host_usable_cpu(0) : -1,
 		.load_cpu = several ? host_usable_cpu(1) : -1,
 	};
@@ -200,10 +244,11 @@ int bench_echo(int argc, char **argv)
 		fputs(usage, stdout);
 		return BENCH_OK;
 	}
-	settings.spins = !settings.sleeps && settings.load_cpu >= 0 &&
-			 settings.load_cpu != settings.server_cpu;
+	set_defaults(&settings);
 	interrupt_watch();
 	report_init(&report, stdout, settings.json);
+	if (settings.idle != ECHO_NOT_GIVEN)
+		return echo_idle(&settings, &report);
 	return settings.against == NULL ? echo_alone(&settings, &report)
 					: echo_against(&settings, &report);
 }

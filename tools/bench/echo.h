@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What rota-bench echo was asked for, and the measurement of one server or
- * of two of them in turns.
+ * What rota-bench echo was asked for, and the measurements of one server or
+ * of two of them.
  */
 #ifndef BENCH_ECHO_H
 #define BENCH_ECHO_H
@@ -12,11 +12,14 @@
 #include "address.h"
 #include "report.h"
 
+#define ECHO_NOT_GIVEN UINT64_MAX
+
 struct echo_settings {
 	const char *connect;    /* ADDR:PORT of a server that runs, or NULL */
 	const char *server;     /* command, or NULL */
 	const char *against;    /* command of the second one, or NULL */
 	struct address address; /* what connect says */
+	uint64_t idle;          /* connections that are silent, if given */
 	uint64_t connections;   /* to each server */
 	uint64_t size;          /* bytes of a message */
 	uint64_t seconds_ns;    /* measured, both servers together */
@@ -32,5 +35,6 @@ struct echo_settings {
 /* Measure and report: an exit code; a failure has been complained of. */
 int echo_alone(const struct echo_settings *settings, struct report *report);
 int echo_against(const struct echo_settings *settings, struct report *report);
+int echo_idle(const struct echo_settings *settings, struct report *report);
 
 #endif

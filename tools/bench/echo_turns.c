@@ -20,16 +20,11 @@
 
 #include "command.h"
 #include "echo.h"
-#include "echo_side.h"
-#include "host.h"
-#include "interrupt.h"
+#include "echo_sides.h"
 #include "options.h"
 #include "stats.h"
 
 #define TURN_NS 80000000u
-
-/* Standard streams, the pipes of two servers, epolls, and some to spare. */
-#define OTHER_DESCRIPTORS 32
 
 static const char who[] = "rota-bench echo";
 
@@ -40,78 +35,6 @@ struct ratios {
 	double *throughput; /* of requests per second */
 };
 
-/* Enough descriptors for the load; servers have been started before that. */
-static int reserve_descriptors(const struct echo_settings *settings,
-			       size_t sides)
-{
-	const uint64_t limit = host_raise_descriptors();
-	const uint64_t needed =
-		settings->connections * sides + OTHER_DESCRIPTORS;
-
-	if (needed <= limit)
-		return 0;
-	complain(who, "%ju connections need %ju descriptors, the limit is %ju",
-		 (uintmax_t)settings->connections, (uintmax_t)needed,
-		 (uintmax_t)limit);
-	return -1;
-}
-
-static int pin_load(const struct echo_settings *settings)
-{
-	const int result =
-		settings->load_cpu < 0 ? 0 : host_pin(settings->load_cpu);
-
-	if (result < 0)
-		complain(who, "cannot run on processor %d: %s",
-			 settings->load_cpu, strerror(-result));
-	return result;
-}
-
-/* Servers first, all of them, then connections to each. */
-static int start_sides(struct echo_side *sides, size_t count,
-		       const struct echo_settings *settings)
-{
-	for (size_t index = 0; index < count; index++)
-		if (echo_side_start(&sides[index], settings) < 0)
-			return -1;
-	if (reserve_descriptors(settings, count) < 0 || pin_load(settings) < 0)
-		return -1;
-	for (size_t index = 0; index < count; index++)
-		if (echo_side_connect(&sides[index], settings) < 0)
-			return -1;
-	return 0;
-}
-
-/* Some connections were lost, but not all: the load went on without them. */
-static void complain_of_errors(const struct echo_side *side)
-{
-	const struct load *load = &side->load;
-
-	if (load->alive > 0)
-		complain(who, "%ju of %u connections to '%s' were lost: %s",
-			 (uintmax_t)load->errors, load->options.connections,
-			 side->command, load_error(load));
-}
-
-/* Stops all that was started; the exit code of the whole. */
-static int stop_sides(struct echo_side *sides, size_t count, int result)
-{
-	for (size_t index = 0; index < count; index++) {
-		/* How it ended explains why the load failed, if it did. */
-		if (!server_runs(&sides[index].server))
-			result = -1;
-		if (sides[index].load.errors > 0) {
-			complain_of_errors(&sides[index]);
-			result = -1;
-		}
-		if (echo_side_stop(&sides[index]) < 0)
-			result = -1;
-	}
-	if (interrupt_pending())
-		return 128 + interrupt_signal();
-	return result < 0 ? BENCH_FAILED : BENCH_OK;
-}
-
 static int measure_alone(struct echo_side *side,
 			 const struct echo_settings *settings,
 			 struct report *report)
@@ -119,7 +42,7 @@ static int measure_alone(struct echo_side *side,
 	struct report_row row = { 0 };
 	struct echo_turn turn;
 
-	if (start_sides(side, 1, settings) < 0)
+	if (echo_sides_start(side, 1, settings) < 0)
 		return -1;
 	if (echo_side_turn(side, settings->warmup_ns, false, &turn) < 0 ||
 	    echo_side_turn(side, settings->seconds_ns, true, &turn) < 0)
@@ -131,17 +54,12 @@ static int measure_alone(struct echo_side *side,
 
 int echo_alone(const struct echo_settings *settings, struct report *report)
 {
-	const bool ours = settings->connect == NULL;
-	struct echo_side *side = calloc(1, sizeof(*side));
+	struct echo_side *side = echo_sides_create(settings, 1);
 
-	if (side == NULL) {
-		complain(who, "%s", strerror(ENOMEM));
+	if (side == NULL)
 		return BENCH_FAILED;
-	}
-	side->role = ours ? "server" : "connect";
-	side->command = ours ? settings->server : settings->connect;
 	const int result = measure_alone(side, settings, report);
-	const int code = stop_sides(side, 1, result);
+	const int code = echo_sides_stop(side, 1, result);
 
 	free(side);
 	return code;
@@ -239,7 +157,7 @@ static int measure_against(struct echo_side *sides,
 
 	if (room == NULL)
 		complain(who, "%s", strerror(ENOMEM));
-	else if (start_sides(sides, 2, settings) == 0)
+	else if (echo_sides_start(sides, 2, settings) == 0)
 		result = deal_pairs(sides, settings, &ratios);
 	if (result == 0)
 		report_against(sides, settings, &ratios, report);
@@ -249,18 +167,12 @@ static int measure_against(struct echo_side *sides,
 
 int echo_against(const struct echo_settings *settings, struct report *report)
 {
-	struct echo_side *sides = calloc(2, sizeof(sides[0]));
+	struct echo_side *sides = echo_sides_create(settings, 2);
 
-	if (sides == NULL) {
-		complain(who, "%s", strerror(ENOMEM));
+	if (sides == NULL)
 		return BENCH_FAILED;
-	}
-	sides[0].role = "server";
-	sides[0].command = settings->server;
-	sides[1].role = "against";
-	sides[1].command = settings->against;
 	const int result = measure_against(sides, settings, report);
-	const int code = stop_sides(sides, 2, result);
+	const int code = echo_sides_stop(sides, 2, result);
 
 	free(sides);
 	return code;

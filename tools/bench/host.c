@@ -103,3 +103,13 @@ uint64_t host_raise_descriptors(void)
 		return before;
 	return limit.rlim_cur;
 }
+
+void host_widen_descriptors(uint64_t needed)
+{
+	struct rlimit limit;
+
+	if (getrlimit(RLIMIT_NOFILE, &limit) < 0 || limit.rlim_max >= needed)
+		return;
+	limit.rlim_max = needed;
+	setrlimit(RLIMIT_NOFILE, &limit);
+}

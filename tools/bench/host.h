@@ -27,4 +27,7 @@ int host_pin(int cpu);
 /* Raises the soft limit of descriptors to the hard one; returns it. */
 uint64_t host_raise_descriptors(void);
 
+/* Raises the hard limit, for children too, if it is less and we may. */
+void host_widen_descriptors(uint64_t needed);
+
 #endif

@@ -19,9 +19,6 @@
 /* A turn of a slow server takes a part of that. */
 #define SILENT_NS 5000000000u
 
-/* More is received in pieces: it stays in the first-level cache this way. */
-#define SCRATCH_BYTES_MAX 16384u
-
 static const char who[] = "rota-bench echo";
 
 void load_complain(const struct load *load, const char *what, const char *why)
@@ -91,6 +88,7 @@ uint64_t load_begin(struct load *load, const struct load_protocol *protocol,
 	load->requests = 0;
 	load->deadline_ns = 0;
 	load->silent_since_ns = 0;
+	load->next = 0;
 	return host_now_ns();
 }
 
@@ -157,11 +155,9 @@ static int allocate(struct load *load)
 	const uint32_t size = load->options.size;
 	const size_t pattern_bytes = (size_t)size + LOAD_PLACES;
 
-	load->scratch_bytes = size < SCRATCH_BYTES_MAX ? size
-						       : SCRATCH_BYTES_MAX;
 	load->connections = calloc(count, sizeof(load->connections[0]));
 	load->pattern = malloc(pattern_bytes);
-	load->scratch = malloc(load->scratch_bytes);
+	load->scratch = malloc(LOAD_SCRATCH_BYTES);
 	if (!load->connections || !load->pattern || !load->scratch)
 		return -ENOMEM;
 	for (uint32_t index = 0; index < count; index++)

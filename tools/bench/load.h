@@ -5,6 +5,7 @@
  * has a file of its own:
  *
  *	load_closed.c   the next message when the last one is back
+ *	load_idle.c     one message, then nothing
  *
  * It is made to cost little beside the server, in one thread: edge-triggered
  * epoll, so that nothing has to be asked for twice, and none of the read
@@ -54,13 +55,13 @@ struct load {
 	int epoll;
 	unsigned char *pattern; /* where all messages are found */
 	unsigned char *scratch; /* where all that is received lands */
-	uint32_t scratch_bytes; /* room there */
 
 	/* Of the turn that is under way. */
 	const struct load_protocol *protocol;
 	uint64_t deadline_ns;        /* after it nothing new is sent */
 	uint64_t requests;           /* answered */
 	uint64_t silent_since_ns;    /* 0, or when waiting began in vain */
+	uint32_t next;               /* connection to send, if in order */
 	struct histogram *histogram; /* of latencies in ns; may be NULL */
 };
 
@@ -80,6 +81,12 @@ int load_open(struct load *load, const struct load_options *options);
  */
 int load_turn(struct load *load, uint64_t duration_ns,
 	      struct histogram *histogram, struct load_turn *turn);
+
+/*
+ * Each connection sends one message, a few at a time, then nothing for so
+ * long; one that the server closes meanwhile is lost. Returns as load_turn.
+ */
+int load_greet(struct load *load, uint64_t idle_ns, struct load_turn *turn);
 
 /* How the first of the connections that were lost came to it. */
 const char *load_error(const struct load *load);

@@ -127,10 +127,11 @@ void load_receive(struct load *load, struct load_connection *connection)
 
 	do {
 		out = bytes_out(connection);
-		asked = out == 0                    ? 1
-			: out < load->scratch_bytes ? (uint32_t)out
-						    : load->scratch_bytes;
-		got = recv(connection->fd, load->scratch, asked, MSG_DONTWAIT);
+		asked = out < LOAD_SCRATCH_BYTES ? (uint32_t)out
+						 : LOAD_SCRATCH_BYTES;
+
+		got = recv(connection->fd, load->scratch, asked + (out == 0),
+			   MSG_DONTWAIT);
 		if (got < 0 && (errno == EAGAIN || errno == EINTR))
 			return;
 		if (got <= 0 || out == 0) {

@@ -12,6 +12,9 @@
 /* Where in the pattern messages begin; a prime, so that steps reach all. */
 #define LOAD_PLACES 4093u
 
+/* More is received in pieces: it stays in the first-level cache this way. */
+#define LOAD_SCRATCH_BYTES 16384u
+
 /* Waits are slices of a second, because of signals. */
 #define LOAD_WAIT_NS 1000000000u
 
