@@ -19,7 +19,8 @@
  *	-EMSGSIZE    what a reader, writer or output is asked for is longer than
  *	             its memory
  *	-ETIMEDOUT   also: the kernel took nothing of an output for its write_ns
- *	-ECONNABORTED  also: a message in an output was cut short (output.h)
+ *	-ECONNABORTED
+ *	             also: a message in an output was cut short (output.h)
  *	-EPIPE       also: the output is being closed
  *	-ENOSYS      this kernel is too old for it; the header says from when on
  *	-EINVAL      an argument that cannot be meant: lengths over INT_MAX,
