@@ -28,7 +28,9 @@
  *
  * Sent means taken by the kernel, not read by the peer. (Of a TCP socket the
  * kernel takes more only when a third of its buffer is free: with a large one
- * (SO_SNDBUF) write_ns has to be long.)
+ * (SO_SNDBUF) write_ns has to be long.) A peer that has shut down its own side
+ * and does not read costs a thread of the kernel, as rota_send says: write_ns
+ * bounds that too.
  */
 #ifndef ROTA_OUTPUT_H
 #define ROTA_OUTPUT_H

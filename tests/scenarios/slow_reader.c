@@ -44,6 +44,7 @@ struct house {
 	struct rota_group guests;   /* of the server */
 	struct rota_group visitors; /* of the clients */
 	struct connection connections[CLIENTS];
+	size_t wanted;    /* bytes that a client reads */
 	int64_t reads_ns; /* when the slow one reads after all; 0: never */
 	int outcome;
 };
@@ -127,7 +128,6 @@ static int talk(void *value)
 				      NULL);
 		connection->sent += !error;
 	}
-	rota_shutdown(connection->client, SHUT_WR);
 	return 0;
 }
 
@@ -139,16 +139,19 @@ static bool is_slow(const struct connection *connection)
 static int listen_to_it(void *value)
 {
 	struct connection *connection = *(struct connection **)value;
-	const int64_t reads_ns = connection->house->reads_ns;
+	const struct house *house = connection->house;
+	const int64_t reads_ns = house->reads_ns;
 	char bytes[LINE];
 	int n;
 
 	if (is_slow(connection) &&
 	    rota_sleep_until(reads_ns ? TEST_START_NS + reads_ns : ROTA_NEVER))
 		return 0;
-	while ((n = rota_recv(connection->client, bytes, sizeof(bytes), 0)) > 0)
+	while (connection->got < house->wanted &&
+	       (n = rota_recv(connection->client, bytes, sizeof(bytes), 0)) > 0)
 		connection->got += (size_t)n;
 	connection->served_ns = test_now_ns();
+	rota_shutdown(connection->client, SHUT_WR);
 	return 0;
 }
 
@@ -208,7 +211,7 @@ static void expect_served(const struct connection *connection)
 
 static void who_never_reads_costs_fixed_memory_and_is_ended(void **state)
 {
-	struct house house = { .reads_ns = 0 };
+	struct house house = { .wanted = LINES * LINE };
 	const struct connection *slow = &house.connections[SLOW];
 
 	(void)state;
@@ -233,7 +236,8 @@ static void who_never_reads_costs_fixed_memory_and_is_ended(void **state)
 
 static void who_reads_late_but_in_time_gets_everything(void **state)
 {
-	struct house house = { .reads_ns = PATIENCE_NS - 1 };
+	struct house house = { .wanted = LINES * LINE,
+			       .reads_ns = PATIENCE_NS - 1 };
 
 	(void)state;
 	assert_int_equal(test_run_timed(run_echo, &house), 0);
@@ -301,7 +305,7 @@ static int run_news(void *arg)
 
 static void news_do_not_wait_for_who_does_not_read(void **state)
 {
-	struct house house = { .reads_ns = 0 };
+	struct house house = { .wanted = SIZE_MAX };
 	const struct connection *slow = &house.connections[SLOW];
 	const int64_t end_ns = LINES * ROTA_SECOND;
 
