@@ -33,12 +33,13 @@ static bool has_item(const struct ri_shot *shot)
 }
 
 /* One that was stopped begins again when half is gone: to stop and begin for
- * each buffer would cost more than the buffer. */
+ * each buffer would cost more than the buffer. Unless all that it holds is
+ * kept: then no more would ever go. */
 static bool has_room(const struct ri_shot *shot)
 {
 	const unsigned allowed = shot->buffers.allowed;
 
-	return shot->flags & RI_SHOT_IN_FLIGHT
+	return shot->flags & RI_SHOT_IN_FLIGHT || !has_item(shot)
 		       ? shot->buffers.held < allowed
 		       : shot->buffers.held <= allowed / 2;
 }
@@ -61,14 +62,20 @@ static void append(struct ri_tasks *tasks, struct ri_shot *shot, uint16_t id)
 	ri_shot_wake(tasks, shot);
 }
 
+/* It may have room again. */
+static void go_on(struct ri_tasks *tasks, struct ri_shot *shot)
+{
+	if (!(shot->flags & (RI_SHOT_IN_FLIGHT | RI_SHOT_CLOSING)) &&
+	    has_room(shot))
+		ri_shot_review(tasks, shot);
+}
+
 /* It holds one less. */
 static void settle(struct ri_tasks *tasks, struct ri_shot *shot)
 {
 	if (shot->buffers.held-- > shot->buffers.allowed)
 		ri_buffers_settle(&tasks->shots.buffers);
-	if (!(shot->flags & (RI_SHOT_IN_FLIGHT | RI_SHOT_CLOSING)) &&
-	    has_room(shot))
-		ri_shot_review(tasks, shot);
+	go_on(tasks, shot);
 }
 
 static void give(struct ri_tasks *tasks, struct ri_shot *shot, uint16_t id)
@@ -229,6 +236,7 @@ static void lend(struct ri_tasks *tasks, struct rota_stream *stream)
 	stream->lent = pop(tasks, stream->shot);
 	stream->length = tasks->shots.buffers.table[stream->lent].length;
 	stream->offset = 0;
+	go_on(tasks, stream->shot);
 }
 
 int rota_stream_view(struct rota_stream *stream, struct rota_view *view)
