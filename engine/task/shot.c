@@ -251,8 +251,8 @@ static __attribute__((noinline)) void cancel_missed(struct ri_tasks *tasks,
 {
 	struct ri_shots *shots = &tasks->shots;
 
-	if (ri_list_linked(&shot->place))
-		return;
+	/* A review that was asked for would find it stopping. */
+	unlist(shot);
 	if (!ri_list_linked(&shots->retry.link)) {
 		shots->retry.deadline_ns = ri_loop_now(&tasks->loop) + RETRY_NS;
 		shots->retry.fire = retry_due;
