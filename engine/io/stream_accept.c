@@ -57,6 +57,8 @@ static void land(struct ri_tasks *tasks, struct ri_shot *shot,
 
 	if (result >= 0) {
 		append(tasks, shot, result);
+	} else if (shot->flags & RI_SHOT_OVER) {
+		return;
 	} else if (ri_starved_by(result)) {
 		shot->flags |= RI_SHOT_STARVED;
 		shot->end = result;

@@ -215,6 +215,7 @@ void ri_shot_over(struct ri_tasks *tasks, struct ri_shot *shot, int end)
 {
 	if (!(shot->flags & RI_SHOT_OVER))
 		shot->end = end;
+	shot->flags &= (uint8_t)~RI_SHOT_STARVED;
 	shot->flags |= RI_SHOT_OVER;
 	ri_shot_wake(tasks, shot);
 }
