@@ -103,8 +103,9 @@ int rota_receive_stream_open_at(struct rota_stream *stream, int fd,
 
 /* Opens an accept stream on a listening socket: 0, and it accepts from now on,
  * close-on-exec. -EAGAIN, -ENOMEM, codes as above; that it does not listen
- * (-EINVAL, -ENOTSOCK) is told by the first rota_stream_accept. Never
- * suspends, tasks only. */
+ * (-EINVAL, -ENOTSOCK) is told by the first rota_stream_accept. That it was
+ * shut down is -EINVAL too, but not for a Unix socket: Linux does not say so.
+ * Never suspends, tasks only. */
 int rota_accept_stream_open_at(struct rota_stream *stream, int listener,
 			       const struct rota_stream_options *options,
 			       const struct rota_site *site)
