@@ -87,7 +87,7 @@ int ri_stream_wait(struct rota_stream *stream, bool *over)
 	struct ri_shot *shot = stream->shot;
 	const int told = stream->told;
 
-	*over = shot->flags & RI_SHOT_OVER;
+	*over = ri_shot_is_over(shot);
 	if (*over) {
 		stream->ended = true;
 		return shot->end;

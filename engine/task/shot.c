@@ -217,12 +217,15 @@ void ri_shot_over(struct ri_tasks *tasks, struct ri_shot *shot, int end)
 		shot->end = end;
 	shot->flags &= (uint8_t)~RI_SHOT_STARVED;
 	shot->flags |= RI_SHOT_OVER;
-	ri_shot_wake(tasks, shot);
+	if (ri_shot_is_over(shot))
+		ri_shot_wake(tasks, shot);
+	else
+		ri_shot_review(tasks, shot);
 }
 
 bool ri_shot_ready(const struct ri_tasks *tasks, const struct ri_shot *shot)
 {
-	return shot->flags & (RI_SHOT_OVER | RI_SHOT_STARVED) ||
+	return ri_shot_is_over(shot) || shot->flags & RI_SHOT_STARVED ||
 	       kind_of(&tasks->shots, shot)->has_item(shot);
 }
 
@@ -232,7 +235,6 @@ void ri_shot_close_descriptor(struct ri_tasks *tasks, struct ri_shot *shot)
 		return;
 	ri_shot_feed(tasks, shot);
 	ri_shot_over(tasks, shot, -EBADF);
-	ri_shot_review(tasks, shot);
 }
 
 static void retry_due(struct rota_timer *timer)
@@ -301,6 +303,8 @@ void ri_shot_complete(struct ri_tasks *tasks, const struct io_uring_cqe *cqe)
 	if (shot->flags & RI_SHOT_CLOSING) {
 		ri_wake(tasks, shot->waiter, 0);
 		shot->waiter = NULL;
+	} else if (shot->flags & RI_SHOT_OVER) {
+		ri_shot_wake(tasks, shot);
 	} else if (!(shot->flags & RI_SHOT_HUNGRY)) {
 		ri_shot_review(tasks, shot);
 	}

@@ -36,7 +36,7 @@
 enum ri_shot_flag {
 	RI_SHOT_IN_FLIGHT = 1, /* the kernel's */
 	RI_SHOT_STOPPING = 2,  /* ... and a cancel of it is on its way */
-	RI_SHOT_OVER = 4,      /* nothing more lands: `end` says why */
+	RI_SHOT_OVER = 4,      /* no more is to land: `end` says why */
 	RI_SHOT_CLOSING = 8,   /* its user waits for the kernel to let go */
 	RI_SHOT_HUNGRY = 16,   /* waits for a buffer */
 	RI_SHOT_STARVED = 32,  /* no descriptor or no buffer is left, and its
@@ -169,7 +169,8 @@ void ri_shot_feed(struct ri_tasks *tasks, struct ri_shot *shot);
 void ri_shot_own(struct ri_tasks *tasks, struct ri_shot *shot,
 		 const struct rota_task *owner);
 
-/* Nothing more lands behind what has; wakes who waits. */
+/* Nothing more is to land behind what has, and once the kernel has let go
+ * nothing does: then wakes who waits. */
 void ri_shot_over(struct ri_tasks *tasks, struct ri_shot *shot, int end);
 
 /* Something has landed, or happened: wakes who waits. */
@@ -203,6 +204,14 @@ static inline bool ri_shots_idle(const struct ri_shots *shots)
 {
 	return ri_list_empty(&shots->chores) &&
 	       (ri_list_empty(&shots->hungry) || !shots->buffers.in_ring);
+}
+
+/* Does nothing more land? */
+static inline bool ri_shot_is_over(const struct ri_shot *shot)
+{
+	const uint8_t both = RI_SHOT_OVER | RI_SHOT_IN_FLIGHT;
+
+	return (shot->flags & both) == RI_SHOT_OVER;
 }
 
 /* Is this a record of a shot? */
