@@ -153,6 +153,36 @@ while_enough_have_landed_the_others_wait_in_the_backlog(void **state)
 	assert_string_equal(seen.callers.order, "abcdefghijklm");
 }
 
+/* With four allowed. */
+static int go_on_at_half(void *arg)
+{
+	struct seen *seen = arg;
+	int error;
+
+	seen->options.items_max = 4;
+	error = open_stream(seen) | settle();
+	error |= callers_come(&seen->callers, 4) | settle();
+	for (unsigned i = 0; i < 3; i++) {
+		note(seen, i);
+		error |= take(seen, 1) | settle();
+	}
+	return error | close_stream(seen);
+}
+
+static void it_goes_on_when_half_of_them_are_taken(void **state)
+{
+	struct seen seen = { .landed = { 0 } };
+
+	(void)state;
+	run(go_on_at_half, &seen);
+	assert_int_equal(seen.landed[0], 4);
+	assert_int_equal(seen.flying[0], 0);
+	assert_int_equal(seen.landed[1], 3);
+	assert_int_equal(seen.flying[1], 0);
+	assert_int_equal(seen.landed[2], 2);
+	assert_int_equal(seen.flying[2], 1);
+}
+
 static int allow_by_default(void *arg)
 {
 	struct seen *seen = arg;
@@ -378,6 +408,7 @@ int main(void)
 		cmocka_unit_test(connections_come_in_order_and_close_on_exec),
 		cmocka_unit_test(
 			while_enough_have_landed_the_others_wait_in_the_backlog),
+		cmocka_unit_test(it_goes_on_when_half_of_them_are_taken),
 		cmocka_unit_test(by_default_it_stops_at_64),
 		cmocka_unit_test(
 			to_close_it_closes_connections_that_have_landed),

@@ -150,9 +150,10 @@ static int shut_listener_down(void *arg)
 
 	error |= settle() | rota_shutdown(listener, SHUT_RDWR);
 	seen->codes[0] = rota_stream_accept(&seen->stream);
+	error |= rota_close(listener);
 	seen->codes[1] = rota_stream_accept(&seen->stream);
 	rota_stream_close(&seen->stream);
-	return error | rota_close(listener);
+	return error;
 }
 
 static void a_listener_that_is_shut_down_is_einval(void **state)
@@ -225,7 +226,9 @@ static int close_with_landed(void *arg)
 	int error = open_stream(seen);
 
 	error |= callers_come(&seen->callers, 2) | settle();
-	error |= close_listener(seen);
+	error |= close_listener(seen) | settle();
+	/* The kernel has let go of it. */
+	seen->codes[4] = callers_come(&seen->callers, 1);
 	for (unsigned i = 0; i < 4; i++)
 		seen->codes[i] = take(seen);
 	return error | close_stream(seen);
@@ -241,16 +244,46 @@ static void ebadf_comes_behind_what_has_landed(void **state)
 	assert_int_equal(seen.codes[1], 0);
 	assert_int_equal(seen.codes[2], -EBADF);
 	assert_int_equal(seen.codes[3], -EBADF);
+	assert_int_equal(seen.codes[4], -ECONNREFUSED);
 	assert_string_equal(seen.callers.order, "ab");
 }
 
-/* All but the last, if there is one, are refused. */
-static int take_refused(struct seen *seen, unsigned come)
+/* Its number is another listener's at once. */
+static int close_and_reuse(void *arg)
+{
+	static struct callers others;
+	struct seen *seen = arg;
+	int error = open_stream(seen) | callers_open(&others) | settle();
+	const int fd = seen->callers.listener;
+
+	error |= close_listener(seen);
+	error |= fcntl(others.listener, F_DUPFD_CLOEXEC, fd) != fd;
+	error |= callers_come(&others, 1) | settle();
+	seen->codes[0] = take(seen);
+	error |= settle();
+	seen->codes[1] = callers_take(&others, accept4(fd, NULL, NULL, 0));
+	callers_close(&others);
+	return error | close_stream(seen) | rota_close(fd);
+}
+
+static void who_has_the_number_next_is_left_alone(void **state)
+{
+	struct seen seen = { .done = false };
+
+	(void)state;
+	run(close_and_reuse, &seen);
+	assert_int_equal(seen.codes[0], -EBADF);
+	assert_int_equal(seen.codes[1], 0);
+}
+
+/* The first three are refused. */
+static int take_refused(struct seen *seen, unsigned more)
 {
 	int error = open_stream(seen);
 
 	begin_refusing(seen, seen->refusal, 3);
-	error |= callers_come(&seen->callers, come);
+	error |= callers_come(&seen->callers, 3) | settle();
+	error |= callers_come(&seen->callers, more);
 	seen->codes[0] = take(seen);
 	seen->times_ns[0] = test_now_ns();
 	return error | close_stream(seen);
@@ -258,12 +291,12 @@ static int take_refused(struct seen *seen, unsigned come)
 
 static int take_the_last(void *arg)
 {
-	return take_refused(arg, 4);
+	return take_refused(arg, 1);
 }
 
 static int take_none(void *arg)
 {
-	return take_refused(arg, 3);
+	return take_refused(arg, 0);
 }
 
 static void connections_that_failed_are_passed_over(void **state)
@@ -279,7 +312,7 @@ static void connections_that_failed_are_passed_over(void **state)
 		run(take_the_last, &seen);
 		assert_int_equal(seen.codes[0], 0);
 		assert_string_equal(seen.callers.order, "d");
-		assert_int_equal(seen.times_ns[0], 0);
+		assert_int_equal(seen.times_ns[0], 3);
 		assert_int_equal(seen.log.lines, 0);
 	}
 }
@@ -529,6 +562,7 @@ int main(void)
 		cmocka_unit_test(a_listener_that_is_shut_down_is_einval),
 		cmocka_unit_test(a_listener_closed_by_another_task_is_ebadf),
 		cmocka_unit_test(ebadf_comes_behind_what_has_landed),
+		cmocka_unit_test(who_has_the_number_next_is_left_alone),
 		cmocka_unit_test(connections_that_failed_are_passed_over),
 		cmocka_unit_test(what_will_not_get_better_is_told),
 		cmocka_unit_test(what_says_that_it_was_stopped_goes_on),
