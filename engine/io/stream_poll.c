@@ -18,10 +18,11 @@ static bool has_item(const struct ri_shot *shot)
 	return shot->polled.landed != 0;
 }
 
+/* One that ended has told all there was. It begins again when that is taken:
+ * what cannot be waited for, as a file, is ready again at once. */
 static bool has_room(const struct ri_shot *shot)
 {
-	(void)shot;
-	return true;
+	return shot->flags & RI_SHOT_IN_FLIGHT || !has_item(shot);
 }
 
 static void land(struct ri_tasks *tasks, struct ri_shot *shot,
@@ -79,5 +80,7 @@ int rota_stream_poll(struct rota_stream *stream)
 	}
 	events = (int)shot->polled.landed;
 	shot->polled.landed = 0;
+	if (!(shot->flags & RI_SHOT_IN_FLIGHT))
+		ri_shot_review(ri_tasks_here(), shot);
 	return events;
 }

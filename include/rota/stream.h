@@ -112,8 +112,8 @@ int rota_accept_stream_open_at(struct rota_stream *stream, int listener,
 	__attribute__((warn_unused_result));
 
 /* Opens a poll stream: it tells when the descriptor becomes ready for `events`
- * (POLLIN, POLLOUT, ...; POLLERR and POLLHUP always). 0, -EAGAIN, -ENOMEM,
- * codes as above. Never suspends, tasks only. */
+ * (POLLIN, POLLOUT, ...; POLLERR, POLLHUP and POLLRDHUP always). 0, -EAGAIN,
+ * -ENOMEM, codes as above. Never suspends, tasks only. */
 int rota_poll_stream_open_at(struct rota_stream *stream, int fd,
 			     unsigned events, const struct rota_site *site)
 	__attribute__((warn_unused_result));
@@ -159,7 +159,8 @@ int rota_stream_accept(struct rota_stream *stream)
 
 /* What the descriptor became ready for since the last call, as bits of
  * poll(2); the first call tells what it is ready for already. Edges: each
- * tells once, so do what it is ready for until that is -EAGAIN. May suspend. */
+ * tells once, so do what it is ready for until that is -EAGAIN. What cannot be
+ * waited for, as a file, is always ready. May suspend. */
 int rota_stream_poll(struct rota_stream *stream)
 	__attribute__((warn_unused_result));
 
