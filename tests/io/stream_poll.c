@@ -156,6 +156,49 @@ static void events_that_came_together_are_told_together(void **state)
 	assert_int_equal(seen.codes[1], -EAGAIN);
 }
 
+/* Two edges that are held meanwhile say what the test says. */
+static int tell_other(void *arg)
+{
+	const int opcode = IORING_OP_POLL_ADD;
+	struct seen *seen = arg;
+	int error = open_pair(seen) | settle();
+
+	test_kernel_hold(&seen->kernel, test_hold_opcode,
+			 (void *)(uintptr_t)&opcode);
+	for (int i = 0; i < 2; i++) {
+		error |= give(seen) | settle();
+		error |= test_kernel_held(&seen->kernel) != 1;
+		test_kernel_held_at(&seen->kernel, 0)->res = seen->codes[i];
+		test_kernel_release_all(&seen->kernel);
+	}
+	test_kernel_hold(&seen->kernel, NULL, NULL);
+	error |= settle();
+	seen->codes[2] = look(seen);
+	error |= give(seen) | settle();
+	seen->codes[3] = look(seen);
+	return error | close_pair(seen);
+}
+
+static void what_came_before_is_told_with_what_comes(void **state)
+{
+	struct seen seen = { .codes = { POLLPRI, POLLOUT } };
+
+	(void)state;
+	run(tell_other, &seen);
+	assert_int_equal(seen.codes[2], POLLPRI | POLLOUT);
+	assert_int_equal(seen.codes[3], POLLIN);
+}
+
+static void what_says_that_it_was_stopped_goes_on(void **state)
+{
+	struct seen seen = { .codes = { -ECANCELED, -EINTR } };
+
+	(void)state;
+	run(tell_other, &seen);
+	assert_int_equal(seen.codes[2], -EAGAIN);
+	assert_int_equal(seen.codes[3], POLLIN);
+}
+
 static int hang_up(void *arg)
 {
 	struct seen *seen = arg;
@@ -533,6 +576,8 @@ int main(void)
 		cmocka_unit_test(each_edge_is_told_once),
 		cmocka_unit_test(what_it_is_ready_for_already_is_told_first),
 		cmocka_unit_test(events_that_came_together_are_told_together),
+		cmocka_unit_test(what_came_before_is_told_with_what_comes),
+		cmocka_unit_test(what_says_that_it_was_stopped_goes_on),
 		cmocka_unit_test(a_hang_up_is_told_though_nobody_asked),
 		cmocka_unit_test(an_eventfd_can_be_polled),
 		cmocka_unit_test(a_timerfd_can_be_polled),
