@@ -15,6 +15,7 @@ import struct
 import subprocess
 import sys
 import threading
+import time
 import unittest
 
 BIN = os.environ.get("ROTA_BIN", "build/release/bin")
@@ -121,6 +122,23 @@ class Echo(unittest.TestCase):
         self.assertEqual([row["row"] for row in found],
                          ["server", "against", "ratio"])
         self.assertGreater(found[2]["cpu_ratio"], 0)
+
+    def test_a_schedule_is_kept_over_all_connections(self):
+        for server in self.servers():
+            with self.subTest(server=server):
+                row, = rows("echo", "--server", server, *self.TINY,
+                            "--open-loop", "--rate", "2000")
+                self.assertEqual((row["requests"], row["errors"]), (400, 0))
+                self.assertLessEqual(row["sent_late"], 400)
+                self.assertLessEqual(row["p50_us"], row["p999_us"])
+
+    def test_a_schedule_in_turns_gives_a_ratio(self):
+        own, bare = self.servers()[:2]
+        found = rows("echo", "--server", own, "--against", bare, *self.TINY,
+                     "--open-loop", "--rate", "1000")
+        self.assertEqual([row["row"] for row in found],
+                         ["server", "against", "ratio"])
+        self.assertEqual(found[0]["requests"], found[1]["requests"])
 
     def test_idle_connections_are_weighed(self):
         for server in self.servers():
@@ -230,6 +248,50 @@ def with_each_engine(test):
     return run_all
 
 
+def serve_badly(fault):
+    """An echo server for one connection that goes wrong at 4,096 bytes."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        print("bad: listening on %s:%d" % listener.getsockname(), flush=True)
+        peer = listener.accept()[0]
+    count = 0
+    while data := peer.recv(65536):
+        if count < 4096 <= count + len(data):
+            if fault == "stall":
+                time.sleep(0.5)
+            elif fault == "swap":
+                data = data[::-1]
+            elif fault == "add":
+                data += data[:1]
+        count += len(data)
+        peer.sendall(data)
+
+
+class Faults(unittest.TestCase):
+    """What a bad server does is noticed, by each kind of load."""
+    KINDS = ((), ("--open-loop", "--rate", "1000"))
+
+    def echo(self, fault, *arguments):
+        return run("echo", "--server",
+                   f"{sys.executable} {os.path.abspath(__file__)} {fault}",
+                   "--connections", "1", "--seconds", "1", "--warmup", "0",
+                   "--json", *arguments)
+
+    def test_other_bytes_than_were_sent_are_an_error(self):
+        for fault in ("swap", "add"):
+            for kind in self.KINDS:
+                with self.subTest(fault=fault, kind=kind):
+                    done = self.echo(fault, *kind)
+                    self.assertEqual(done.returncode, 1)
+                    self.assertIn("not what was sent", done.stderr)
+
+    def test_a_stall_counts_for_all_that_was_to_be_sent_meanwhile(self):
+        closed = json.loads(self.echo("stall").stdout)
+        paced = json.loads(self.echo("stall", *self.KINDS[1]).stdout)
+        self.assertGreater(closed["max_us"], 400000)
+        self.assertGreater(paced["p90_us"], 200000)
+        self.assertEqual(paced["requests"], 1000)
+
+
 class Bare(unittest.TestCase):
     """The bare servers keep what serve_bare.h promises."""
 
@@ -312,6 +374,12 @@ class Refusals(unittest.TestCase):
                           ("serve-bare", "--engine", "multishot", "--port",
                            "0", "--size", "64"),
                           ("echo", "--server", "true", "--size", "0"),
+                          ("echo", "--server", "true", "--rate", "5"),
+                          ("echo", "--server", "true", "--open-loop"),
+                          ("echo", "--server", "true", "--open-loop",
+                           "--rate", "0"),
+                          ("echo", "--server", "true", "--open-loop",
+                           "--rate", "5", "--idle", "5"),
                           ("echo", "--server", "true", "--idle", "0"),
                           ("echo", "--server", "true", "--idle", "5",
                            "--seconds", "1"),
@@ -332,4 +400,6 @@ class Refusals(unittest.TestCase):
 
 
 if __name__ == "__main__":
+    if sys.argv[1:]:
+        sys.exit(serve_badly(sys.argv[1]))
     unittest.main(argv=[sys.argv[0], "-v"])

@@ -23,6 +23,10 @@ static const char usage[] =
 	"Loads an echo server: each connection sends a message, waits\n"
 	"until all of it is back, compares it, sends the next. Or\n"
 	"\n"
+	"  --open-loop --rate R R messages a second over all connections\n"
+	"                       (to each server), evenly, by a schedule:\n"
+	"                       latency counts from when one was to be sent;\n"
+	"                       late is one sent 0.1 ms after that\n"
 	"  --idle N             N connections send one each, then they are\n"
 	"                       silent: what memory of the server each takes\n"
 	"\n"
@@ -45,7 +49,9 @@ static const char usage[] =
 	"  --help               this text\n";
 
 enum {
-	OPTION_IDLE = 1,
+	OPTION_OPEN_LOOP = 1,
+	OPTION_RATE,
+	OPTION_IDLE,
 	OPTION_CONNECT,
 	OPTION_SERVER,
 	OPTION_AGAINST,
@@ -59,6 +65,8 @@ enum {
 };
 
 static const struct option long_options[] = {
+	{ "open-loop", no_argument, NULL, OPTION_OPEN_LOOP },
+	{ "rate", required_argument, NULL, OPTION_RATE },
 	{ "idle", required_argument, NULL, OPTION_IDLE },
 	{ "connect", required_argument, NULL, OPTION_CONNECT },
 	{ "server", required_argument, NULL, OPTION_SERVER },
@@ -74,6 +82,7 @@ static const struct option long_options[] = {
 	{ 0 },
 };
 
+static const struct option_range rate_range = { "--rate", 1, 10000000 };
 static const struct option_range idle_range = { "--idle", 1, 100000 };
 static const struct option_range connections_range = { "--connections", 1,
 						       1000000 };
@@ -122,6 +131,11 @@ static int set_cpus(struct echo_settings *settings, const char *text)
 static int set_option(struct echo_settings *settings, int option)
 {
 	switch (option) {
+	case OPTION_OPEN_LOOP:
+		settings->open_loop = true;
+		return 0;
+	case OPTION_RATE:
+		return option_count(who, &rate_range, optarg, &settings->rate);
 	case OPTION_IDLE:
 		return option_count(who, &idle_range, optarg, &settings->idle);
 	case OPTION_CONNECT:
@@ -168,6 +182,8 @@ static int check_idle(const struct echo_settings *settings)
 		complain(who, "--idle needs --server, whose memory it tells");
 	else if (settings->connections != ECHO_NOT_GIVEN)
 		complain(who, "--idle tells how many --connections there are");
+	else if (settings->open_loop)
+		complain(who, "--idle and --open-loop exclude each other");
 	else if (settings->seconds_ns != ECHO_NOT_GIVEN ||
 		 settings->warmup_ns != ECHO_NOT_GIVEN)
 		complain(who, "--idle takes no --seconds or --warmup");
@@ -187,6 +203,10 @@ static int check(const struct echo_settings *settings)
 		complain(who, "--against needs --server");
 	else if (settings->seconds_ns == 0)
 		complain(who, "--seconds must be more than 0");
+	else if (settings->open_loop && settings->rate == ECHO_NOT_GIVEN)
+		complain(who, "--open-loop needs --rate");
+	else if (!settings->open_loop && settings->rate != ECHO_NOT_GIVEN)
+		complain(who, "--rate needs --open-loop");
 	else
 		return check_idle(settings);
 	return -1;
@@ -198,6 +218,15 @@ static void set_default(uint64_t *value, uint64_t otherwise)
 		*value = otherwise;
 }
 
+/* Turns of 80 ms, longer if ten slots of a schedule are. */
+static uint64_t turn_ns(const struct echo_settings *settings)
+{
+	const uint64_t ten_slots_ns =
+		settings->open_loop ? 10000000000u / settings->rate : 0;
+
+	return ten_slots_ns > 80000000u ? ten_slots_ns : 80000000u;
+}
+
 static void set_defaults(struct echo_settings *settings)
 {
 	if (settings->idle != ECHO_NOT_GIVEN)
@@ -205,6 +234,7 @@ static void set_defaults(struct echo_settings *settings)
 	set_default(&settings->connections, 50);
 	set_default(&settings->seconds_ns, 5000000000u);
 	set_default(&settings->warmup_ns, 1000000000u);
+	settings->turn_ns = turn_ns(settings);
 	settings->spins = !settings->sleeps && settings->load_cpu >= 0 &&
 			  settings->load_cpu != settings->server_cpu;
 }
@@ -231,6 +261,7 @@ int bench_echo(int argc, char **argv)
 		.idle = ECHO_NOT_GIVEN,
 		.connections = ECHO_NOT_GIVEN,
 		.size = 64,
+		.rate = ECHO_NOT_GIVEN,
 		.seconds_ns = ECHO_NOT_GIVEN,
 		.warmup_ns = ECHO_NOT_GIVEN,
 		.server_cpu = several ? host_usable_cpu(0) : -1,

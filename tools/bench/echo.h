@@ -24,8 +24,11 @@ struct echo_settings {
 	uint64_t size;          /* bytes of a message */
 	uint64_t seconds_ns;    /* measured, both servers together */
 	uint64_t warmup_ns;     /* before that, not counted */
+	uint64_t turn_ns;       /* with two servers, of one */
+	uint64_t rate;          /* messages a second to each, open loop */
 	int server_cpu;         /* -1: any */
 	int load_cpu;           /* -1: any */
+	bool open_loop;         /* by a schedule, not when answered */
 	bool sleeps;            /* the load sleeps while it waits */
 	bool spins;             /* the load does not, because it need not */
 	bool json;

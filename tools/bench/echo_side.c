@@ -30,6 +30,7 @@ int echo_side_connect(struct echo_side *side,
 		.address = side->server.address,
 		.connections = (uint32_t)settings->connections,
 		.size = (uint32_t)settings->size,
+		.rate = settings->open_loop ? settings->rate : 0,
 		.spins = settings->spins,
 	};
 
@@ -55,7 +56,7 @@ int echo_side_turn(struct echo_side *side, uint64_t duration_ns, bool counted,
 	struct histogram *histogram = counted ? &side->histogram : NULL;
 	struct load_turn dealt;
 
-	if (load_turn(&side->load, 0, NULL, &dealt) < 0)
+	if (load_once(&side->load, &dealt) < 0)
 		return -1;
 	const uint64_t before_ns = cpu_ns(side);
 
@@ -69,6 +70,16 @@ int echo_side_turn(struct echo_side *side, uint64_t duration_ns, bool counted,
 	turn->requests_per_second = (double)dealt.requests * NS_PER_SECOND /
 				    (double)dealt.elapsed_ns;
 	return 0;
+}
+
+static void report_schedule(const struct echo_side *side,
+			    const struct echo_settings *settings,
+			    struct report_row *row)
+{
+	if (!settings->open_loop)
+		return;
+	report_count(row, "rate", settings->rate);
+	report_count(row, "sent_late", side->load.schedule.late);
 }
 
 static void report_latency(const struct echo_side *side, struct report_row *row)
@@ -125,6 +136,7 @@ void echo_side_report(const struct echo_side *side,
 		      (double)side->requests * NS_PER_SECOND /
 			      (double)side->elapsed_ns,
 		      0);
+	report_schedule(side, settings, row);
 	report_latency(side, row);
 	report_count(row, "errors", side->load.errors);
 	report_server(side, row);

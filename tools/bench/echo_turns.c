@@ -6,7 +6,8 @@
  * second to the next, so two runs one after the other tell nothing about 5%.
  * Hence both servers run at once, on the same processor, all connections are
  * open, and the load is dealt to them in turns of 80 ms: long against the
- * cost of a change, short against the machine's moods. Two neighbouring
+ * cost of a change, short against the machine's moods (longer ones only where
+ * so little is sent that ten messages would not fit). Two neighbouring
  * turns make a pair, each pair a ratio; which server comes first changes
  * from pair to pair. What is told is the median of the ratios and their
  * quartiles.
@@ -23,8 +24,6 @@
 #include "echo_sides.h"
 #include "options.h"
 #include "stats.h"
-
-#define TURN_NS 80000000u
 
 static const char who[] = "rota-bench echo";
 
@@ -65,8 +64,8 @@ int echo_alone(const struct echo_settings *settings, struct report *report)
 	return code;
 }
 
-/* A turn for each, the first side first or last; the ratios if counted. */
-static int deal_pair(struct echo_side *sides, bool swapped, bool counted,
+/* A turn for each, the first side first or last; ratios NULL: not counted. */
+static int deal_pair(struct echo_side *sides, uint64_t turn_ns, bool swapped,
 		     struct ratios *ratios)
 {
 	struct echo_turn turns[2];
@@ -74,11 +73,11 @@ static int deal_pair(struct echo_side *sides, bool swapped, bool counted,
 	for (size_t step = 0; step < 2; step++) {
 		const size_t index = swapped ? 1 - step : step;
 
-		if (echo_side_turn(&sides[index], TURN_NS, counted,
+		if (echo_side_turn(&sides[index], turn_ns, ratios != NULL,
 				   &turns[index]) < 0)
 			return -1;
 	}
-	if (!counted)
+	if (ratios == NULL)
 		return 0;
 	ratios->cpu[ratios->count] =
 		turns[0].cpu_ns_per_request / turns[1].cpu_ns_per_request;
@@ -89,21 +88,23 @@ static int deal_pair(struct echo_side *sides, bool swapped, bool counted,
 }
 
 /* How many pairs of turns fill the time, one at least if it is not 0. */
-static size_t pairs_in(uint64_t ns)
+static size_t pairs_in(const struct echo_settings *settings, uint64_t ns)
 {
-	return (size_t)((ns + 2 * TURN_NS - 1) / (2 * TURN_NS));
+	const uint64_t pair_ns = 2 * settings->turn_ns;
+
+	return (size_t)((ns + pair_ns - 1) / pair_ns);
 }
 
 static int deal_pairs(struct echo_side *sides,
 		      const struct echo_settings *settings,
 		      struct ratios *ratios)
 {
-	const size_t dropped = pairs_in(settings->warmup_ns);
-	const size_t all = dropped + pairs_in(settings->seconds_ns);
+	const size_t dropped = pairs_in(settings, settings->warmup_ns);
+	const size_t all = dropped + pairs_in(settings, settings->seconds_ns);
 
 	for (size_t pair = 0; pair < all; pair++) {
-		if (deal_pair(sides, pair % 2 == 1, pair >= dropped, ratios) <
-		    0)
+		if (deal_pair(sides, settings->turn_ns, pair % 2 == 1,
+			      pair < dropped ? NULL : ratios) < 0)
 			return -1;
 		if (!server_runs(&sides[0].server) ||
 		    !server_runs(&sides[1].server))
@@ -150,7 +151,7 @@ static int measure_against(struct echo_side *sides,
 			   const struct echo_settings *settings,
 			   struct report *report)
 {
-	const size_t pairs = pairs_in(settings->seconds_ns);
+	const size_t pairs = pairs_in(settings, settings->seconds_ns);
 	double *room = calloc(2 * pairs, sizeof(room[0]));
 	struct ratios ratios = { .cpu = room, .throughput = room + pairs };
 	int result = -1;

@@ -104,6 +104,14 @@ int load_end(struct load *load, uint64_t start_ns, struct load_turn *turn)
 	return 0;
 }
 
+int load_turn(struct load *load, uint64_t duration_ns,
+	      struct histogram *histogram, struct load_turn *turn)
+{
+	return load->options.rate > 0
+		       ? load_turn_paced(load, duration_ns, histogram, turn)
+		       : load_turn_closed(load, duration_ns, histogram, turn);
+}
+
 static int add_connection(struct load *load, uint32_t index, int fd)
 {
 	struct load_connection *connection = &load->connections[index];

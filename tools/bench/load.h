@@ -5,6 +5,7 @@
  * has a file of its own:
  *
  *	load_closed.c   the next message when the last one is back
+ *	load_paced.c    the next message when a schedule says so
  *	load_idle.c     one message, then nothing
  *
  * It is made to cost little beside the server, in one thread: edge-triggered
@@ -39,11 +40,20 @@ struct load_options {
 	struct address address; /* of the server */
 	uint32_t connections;   /* at least 1 */
 	uint32_t size;          /* bytes of a message, at least 1 */
+	uint64_t rate;          /* messages a second; 0: a closed loop */
 	bool spins;             /* rather than sleep while it waits */
 };
 
 struct load_connection; /* load_wire.h */
 struct load_protocol;   /* load_wire.h */
+
+/* When messages are to be sent, if there is a rate; of load_paced.c. */
+struct load_schedule {
+	uint64_t next;      /* slot */
+	uint64_t done_ns;   /* of it, in turns until now */
+	uint64_t origin_ns; /* when it had begun, without the pauses */
+	uint64_t late;      /* messages sent late in turns with a histogram */
+};
 
 struct load {
 	struct load_options options;
@@ -55,6 +65,7 @@ struct load {
 	int epoll;
 	unsigned char *pattern; /* where all messages are found */
 	unsigned char *scratch; /* where all that is received lands */
+	struct load_schedule schedule;
 
 	/* Of the turn that is under way. */
 	const struct load_protocol *protocol;
@@ -74,13 +85,15 @@ struct load_turn {
 int load_open(struct load *load, const struct load_options *options);
 
 /*
- * Deals requests for so long, each connection the next one when the last is
- * answered; with 0 each connection sends one. -1 once it has complained: no
- * connection is left, or no answer came for 5 s. Also -1, silently, when
- * interrupted.
+ * Deals requests for so long, in a closed loop or by the schedule. -1 once it
+ * has complained: no connection is left, or no answer came for 5 s. Also -1,
+ * silently, when interrupted.
  */
 int load_turn(struct load *load, uint64_t duration_ns,
 	      struct histogram *histogram, struct load_turn *turn);
+
+/* Each connection sends one message, all at once. Returns as load_turn. */
+int load_once(struct load *load, struct load_turn *turn);
 
 /*
  * Each connection sends one message, a few at a time, then nothing for so

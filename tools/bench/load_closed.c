@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
 /*
  * The closed loop: each connection sends a message, waits until all of it is
- * back, records how long that took, and sends the next.
+ * back, records how long that took, and sends the next. A turn of no time is
+ * one message of each.
  */
 #include "host.h"
 #include "load_wire.h"
@@ -26,8 +27,8 @@ static void on_returned(struct load *load, struct load_connection *connection,
 		begin(load, connection, now_ns);
 }
 
-int load_turn(struct load *load, uint64_t duration_ns,
-	      struct histogram *histogram, struct load_turn *turn)
+int load_turn_closed(struct load *load, uint64_t duration_ns,
+		     struct histogram *histogram, struct load_turn *turn)
 {
 	static const struct load_protocol protocol = { NULL, on_returned };
 	const uint64_t start_ns = load_begin(load, &protocol, histogram);
@@ -40,4 +41,9 @@ int load_turn(struct load *load, uint64_t duration_ns,
 		if (load_step(load, LOAD_WAIT_NS) < 0)
 			return -1;
 	return load_end(load, start_ns, turn);
+}
+
+int load_once(struct load *load, struct load_turn *turn)
+{
+	return load_turn_closed(load, 0, NULL, turn);
 }

@@ -26,7 +26,9 @@ struct load_connection {
 	uint64_t back;       /* messages that are back as a whole, and right */
 	uint32_t sent_bytes; /* of the next one to be sent */
 	uint32_t back_bytes; /* of the next one to come back */
-	uint64_t start_ns;   /* when the last one was allowed; the protocol's */
+	uint64_t start_ns;   /* closed loop: when the last one was sent */
+	uint64_t first;      /* schedule: its first message in this turn */
+	uint64_t first_slot; /* schedule: the slot of that */
 };
 
 /* What a protocol does about it; both may lose the connection. */
@@ -39,6 +41,12 @@ struct load_protocol {
 	void (*returned)(struct load *load, struct load_connection *connection,
 			 uint64_t number);
 };
+
+/* Turns of the protocols; as load_turn. */
+int load_turn_closed(struct load *load, uint64_t duration_ns,
+		     struct histogram *histogram, struct load_turn *turn);
+int load_turn_paced(struct load *load, uint64_t duration_ns,
+		    struct histogram *histogram, struct load_turn *turn);
 
 /* One message more may be sent, and is, as far as the socket takes it. */
 void load_allow(struct load *load, struct load_connection *connection);
