@@ -6,9 +6,10 @@
 #include "rota/rota.h"
 #include "support/flow.h"
 #include "support/gate.h"
+#include "task/operation.h"
+#include "task/task.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <string.h>
@@ -206,6 +207,36 @@ static void bytes_never_come_behind_the_close(void **state)
 	assert_ended(1);
 }
 
+/* The same, but the reader looks when it is closed already. */
+static int look_before_they_land(void *arg)
+{
+	int error;
+
+	(void)arg;
+	rota_group_open(&flow.group, NULL);
+	error = rota_go(&flow.group, read_all, 0u);
+	flow_settle();
+	test_kernel_hold(&flow.kernel, test_hold_opcode,
+			 &(int){ IORING_OP_RECV });
+	flow_say(&flow, 0, "late");
+	flow_settle();
+	close_under(0);
+	gate_open(&gate);
+	flow_settle();
+	flow_expect(&flow, flow.noted == 0, "told early");
+	test_kernel_hold(&flow.kernel, NULL, NULL);
+	test_kernel_release_all(&flow.kernel);
+	return error | rota_group_wait(&flow.group);
+}
+
+static void who_looks_after_the_close_waits_for_what_lands(void **state)
+{
+	(void)state;
+	flow_run(&flow, look_before_they_land);
+	assert_int_equal(flow.codes[0], 4);
+	assert_ended(1);
+}
+
 /* At its cap it has no operation; the number becomes another socket's. */
 static int reuse_the_number(void *arg)
 {
@@ -319,6 +350,27 @@ static void streams_of_other_descriptors_go_on(void **state)
 	assert_int_equal(flow.codes[0], -EBADF);
 }
 
+/* What a close of a number does that is in the same bucket. */
+static int close_far(void *arg)
+{
+	int error = flow_open(arg, 0, NULL);
+
+	flow_settle();
+	ri_operations_close(ri_tasks_here(),
+			    flow.pairs[0][0] + (int)RI_DESCRIPTOR_BUCKETS);
+	flow_say(&flow, 0, "go");
+	flow_note(&flow, flow_view(&flow, 0));
+	flow_close(&flow, 0);
+	return error;
+}
+
+static void a_number_far_away_is_another_one(void **state)
+{
+	(void)state;
+	flow_run(&flow, close_far);
+	assert_int_equal(flow.codes[0], 2);
+}
+
 #define TEST(name) cmocka_unit_test_setup(name, setup)
 
 int main(void)
@@ -329,10 +381,12 @@ int main(void)
 		TEST(who_waits_for_a_buffer_is_told_of_the_close),
 		TEST(so_is_who_receives_past_the_buffers),
 		TEST(bytes_never_come_behind_the_close),
+		TEST(who_looks_after_the_close_waits_for_what_lands),
 		TEST(the_number_is_left_alone_when_it_is_anothers),
 		TEST(its_own_task_may_close_the_descriptor_first),
 		TEST(an_end_stays_the_end),
 		TEST(streams_of_other_descriptors_go_on),
+		TEST(a_number_far_away_is_another_one),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
