@@ -101,15 +101,18 @@ static int refuse_cancelled(void *arg)
 
 static int refuse_for_bounds(void *arg)
 {
-	const struct test_fault fault = { .call = TEST_ADVISE,
-					  .times = TEST_FOREVER,
-					  .error = -ENOMEM };
+	/* Whichever the guards of stacks are made by. */
+	const struct test_fault faults[] = {
+		{ .call = TEST_ADVISE, .times = TEST_FOREVER, .error = -ENOMEM },
+		{ .call = TEST_FORBID, .times = TEST_FOREVER, .error = -ENOMEM },
+	};
 	struct seen *seen = arg;
 	int error = test_served_open(&seen->other);
 
 	rota_group_open(&seen->group, NULL);
 	rota_group_open(&seen->second, NULL);
-	test_kernel_fail(&seen->kernel, &fault);
+	test_kernel_fail(&seen->kernel, &faults[0]);
+	test_kernel_fail(&seen->kernel, &faults[1]);
 	seen->codes[2] = refuse(seen, &seen->second);
 	error |= check_own(seen);
 	test_kernel_mend(&seen->kernel);
