@@ -94,10 +94,10 @@ static int pass_by(void *value)
 	const struct passer *passer = value;
 	struct seen *seen = passer->seen;
 
-	if (passer->index % TURN == 0)
-		happen(seen, seen->script[passer->index / TURN]);
 	if (passer->index == STEPS * TURN)
 		seen->early = seen->served.calls;
+	else if (passer->index % TURN == 0)
+		happen(seen, seen->script[passer->index / TURN]);
 	return 0;
 }
 
