@@ -173,7 +173,10 @@ static void check_returned(const struct rota_task *self,
 		broke(self, stream, promise);
 	}
 	if (stream->ended)
-		broke(self, stream, "at its end, and left it open");
+		broke(self, stream,
+		      stream->scope.code
+			      ? "when it was cancelled, and left it open"
+			      : "at its end, and left it open");
 	if (!stream->read)
 		broke(self, stream, "without having looked at it");
 }
@@ -184,6 +187,7 @@ static bool call(struct rota_task *self, struct served *served, int *result)
 	struct rota_stream *stream = served->stream;
 
 	stream->read = false;
+	stream->ended = false;
 	*result = served->service.fn(stream, served->service.arg);
 	if (!served->stream)
 		return false;

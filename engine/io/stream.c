@@ -86,6 +86,7 @@ int ri_stream_wait(struct rota_stream *stream, bool *over)
 {
 	struct ri_shot *shot = stream->shot;
 	const int told = stream->told;
+	int code;
 
 	*over = ri_shot_is_over(shot);
 	if (*over) {
@@ -93,7 +94,12 @@ int ri_stream_wait(struct rota_stream *stream, bool *over)
 		return shot->end;
 	}
 	stream->told = 0;
-	return told ? told : ri_shot_wait(ri_tasks_here(), shot);
+	if (told)
+		return told;
+	code = ri_shot_wait(ri_tasks_here(), shot);
+	/* Not of a scope inside of it: then who serves has to end. */
+	stream->ended |= code && code == stream->scope.code;
+	return code;
 }
 
 bool rota_stream_ready(const struct rota_stream *stream)

@@ -75,8 +75,8 @@ struct rota_stream {
 	uint16_t lent;           /* the buffer of its last view */
 	uint8_t state;           /* open or closed; else nobody has opened it */
 	bool served;             /* a member of a group serves it */
-	bool read;               /* ... and has, since it was woken */
-	bool ended;              /* ... and was told its end */
+	bool read;               /* ... and has, since it was called */
+	bool ended;              /* ... and was told its end, or its own */
 	bool drained;            /* ... and was told that its group drains */
 };
 
@@ -190,8 +190,8 @@ void rota_view_release(struct rota_view *view);
  * 0 with the stream open: then it sleeps until more lands. Or it closes the
  * stream and what belongs to it, and returns what a task returns: this member
  * has ended. Another result with the stream open aborts, naming where it was
- * opened; so does 0 once the stream's end was told, and a return without having
- * looked at the stream at all. */
+ * opened; so does 0 once it was told the stream's end, or that its group is
+ * cancelled, and a return without having looked at the stream at all. */
 typedef int rota_serve_fn(struct rota_stream *stream, void *arg);
 
 /* Who serves. */

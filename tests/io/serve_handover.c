@@ -271,6 +271,53 @@ static void why_it_was_woken_stays_in_the_group_it_was_in(void **state)
 	assert_int_equal(seen.served.codes[0], -ESHUTDOWN);
 }
 
+/* From a group that is cancelled, in a shield. */
+static int rescue(struct rota_stream *stream, void *arg)
+{
+	struct seen *seen = arg;
+	struct rota_shield shield;
+	struct rota_view view;
+	int error;
+
+	seen->codes[0] = rota_stream_view(stream, &view);
+	rota_shield_begin(&shield, ROTA_SECOND);
+	error = rota_stream_serve(&seen->second, stream, test_served_take,
+				  &seen->served);
+	rota_shield_end(&shield);
+	return error;
+}
+
+static int pass_on_when_cancelled(void *arg)
+{
+	struct seen *seen = arg;
+	int error;
+
+	rota_group_open(&seen->second, NULL);
+	rota_group_open(&seen->group, NULL);
+	error = test_served_open(&seen->served);
+	error |= rota_stream_serve(&seen->group, &seen->served.stream, rescue,
+				   seen);
+	error |= test_served_settle();
+	cancel(&seen->group);
+	seen->outcome = rota_group_wait(&seen->group);
+	error |= test_served_give(&seen->served, 2) | test_served_settle();
+	error |= hang_up(&seen->served);
+	return error | rota_group_wait(&seen->second);
+}
+
+static void one_that_is_cancelled_may_pass_it_on_in_a_shield(void **state)
+{
+	struct seen seen = { .outcome = 1 };
+
+	(void)state;
+	run(pass_on_when_cancelled, &seen);
+	assert_int_equal(seen.codes[0], -ECANCELED);
+	assert_int_equal(seen.outcome, -ECANCELED);
+	assert_int_equal(seen.served.bytes, 2);
+	assert_int_equal(seen.served.told, 1);
+	assert_int_equal(seen.served.codes[0], 0);
+}
+
 /* To its own group, which has one slot: its own. */
 static int pass_on_to_itself(void *arg)
 {
@@ -346,6 +393,8 @@ int main(void)
 		cmocka_unit_test(who_serves_may_pass_it_on_to_another_group),
 		cmocka_unit_test(one_that_cannot_pass_it_on_goes_on),
 		cmocka_unit_test(why_it_was_woken_stays_in_the_group_it_was_in),
+		cmocka_unit_test(
+			one_that_is_cancelled_may_pass_it_on_in_a_shield),
 		cmocka_unit_test(to_pass_it_on_to_its_own_slot_is_edeadlk),
 		cmocka_unit_test(it_leaves_the_scopes_of_who_hands_it_over),
 	};

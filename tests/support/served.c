@@ -49,10 +49,10 @@ void test_served_close(struct test_served *served)
 	served->fd = served->peer = -1;
 }
 
-/* Of a scope, and not the stream's end? */
-static bool is_of_scope(int code)
+/* Is it only its sleep that is over? */
+static bool is_of_sleep(int code)
 {
-	return code == -ECANCELED || code == -ETIME || code == -ESHUTDOWN;
+	return !rota_cancelled() && (code == -ETIME || code == -ESHUTDOWN);
 }
 
 /* What it is told. True: it goes on. */
@@ -65,7 +65,7 @@ static bool hear(struct test_served *served, int code)
 		served->times_ns[i] = rota_now_ns();
 		served->bytes_before[i] = served->bytes;
 	}
-	return i < served->stays && is_of_scope(code);
+	return i < served->stays && is_of_sleep(code);
 }
 
 int test_served_take(struct rota_stream *stream, void *arg)
