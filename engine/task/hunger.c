@@ -64,8 +64,11 @@ void ri_shots_tell_hungry(struct ri_tasks *tasks)
 	const struct ri_shots *shots = &tasks->shots;
 	const int64_t waited_ns = tasks->loop.now_ns - shots->hungry_ns;
 
-	if (ri_list_empty(&shots->hungry))
+	if (ri_list_empty(&shots->hungry)) {
+		/* One that keeps all that it may have waits for itself. */
+		ri_shots_tell_keepers(tasks);
 		return;
+	}
 	ri_log(&tasks->loop.log,
 	       "streams have waited for buffers for %lld ms: of %u, %u are "
 	       "out, %u of them kept by rota_view_keep",

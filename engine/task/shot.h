@@ -183,7 +183,8 @@ int ri_shot_wait(struct ri_tasks *tasks, struct ri_shot *shot);
 /* Has landed, or is over? */
 bool ri_shot_ready(const struct ri_tasks *tasks, const struct ri_shot *shot);
 
-/* If streams wait for buffers: says so in the log, and names who has them. */
+/* If streams wait for buffers: says so in the log, and names who has them;
+ * else who keeps views. */
 void ri_shots_tell_hungry(struct ri_tasks *tasks);
 
 /* Names who keeps views. */
