@@ -140,6 +140,26 @@ class Echo(unittest.TestCase):
                          ["server", "against", "ratio"])
         self.assertEqual(found[0]["requests"], found[1]["requests"])
 
+    def test_a_firehose_stops_no_neighbour(self):
+        for server in (*self.servers(), self.servers()[3] + " --buffers 8"):
+            with self.subTest(server=server):
+                row, = rows("echo", "--server", server, "--firehose",
+                            "--connections", "40", *self.TINY[:4])
+                self.assertEqual(row["errors"], 0)
+                self.assertGreaterEqual(row["requests"], 39)
+                self.assertGreater(row["firehose_mb_per_s"], 0)
+                self.assertGreater(row["neighbour_p50_us"], 0)
+                self.assertGreaterEqual(row["slowest_ratio"], 1)
+                self.assertGreaterEqual(row["slowest_p99_us"],
+                                        row["slowest_p50_us"])
+
+    def test_firehoses_in_turns_give_a_ratio(self):
+        own, bare = self.servers()[:2]
+        found = rows("echo", "--server", own, "--against", bare, *self.TINY,
+                     "--firehose", "--sleep")
+        self.assertEqual([row["row"] for row in found],
+                         ["server", "against", "ratio"])
+
     def test_idle_connections_are_weighed(self):
         for server in self.servers():
             with self.subTest(server=server):
@@ -249,32 +269,40 @@ def with_each_engine(test):
 
 
 def serve_badly(fault):
-    """An echo server for one connection that goes wrong at 4,096 bytes."""
+    """An echo server that goes wrong after 4,096 bytes of a connection, or
+    (slow) always with the third one."""
+    def serve(peer, number):
+        count = 0
+        while data := peer.recv(65536):
+            if fault == "slow" and number == 2:
+                time.sleep(0.02)
+            if count < 4096 <= count + len(data):
+                if fault == "stall":
+                    time.sleep(0.5)
+                elif fault == "swap":
+                    data = data[::-1]
+                elif fault == "add":
+                    data += data[:1]
+            count += len(data)
+            peer.sendall(data)
+
     with socket.create_server(("127.0.0.1", 0)) as listener:
         print("bad: listening on %s:%d" % listener.getsockname(), flush=True)
-        peer = listener.accept()[0]
-    count = 0
-    while data := peer.recv(65536):
-        if count < 4096 <= count + len(data):
-            if fault == "stall":
-                time.sleep(0.5)
-            elif fault == "swap":
-                data = data[::-1]
-            elif fault == "add":
-                data += data[:1]
-        count += len(data)
-        peer.sendall(data)
+        for number in range(100):
+            threading.Thread(target=serve, args=(listener.accept()[0], number),
+                             daemon=True).start()
 
 
 class Faults(unittest.TestCase):
     """What a bad server does is noticed, by each kind of load."""
-    KINDS = ((), ("--open-loop", "--rate", "1000"))
+    KINDS = (("--connections", "1"),
+             ("--connections", "1", "--open-loop", "--rate", "1000"),
+             ("--connections", "2", "--firehose"))
 
     def echo(self, fault, *arguments):
         return run("echo", "--server",
                    f"{sys.executable} {os.path.abspath(__file__)} {fault}",
-                   "--connections", "1", "--seconds", "1", "--warmup", "0",
-                   "--json", *arguments)
+                   "--seconds", "1", "--warmup", "0", "--json", *arguments)
 
     def test_other_bytes_than_were_sent_are_an_error(self):
         for fault in ("swap", "add"):
@@ -284,8 +312,14 @@ class Faults(unittest.TestCase):
                     self.assertEqual(done.returncode, 1)
                     self.assertIn("not what was sent", done.stderr)
 
+    def test_the_slowest_neighbour_of_a_firehose_is_found(self):
+        row = json.loads(self.echo("slow", "--firehose", "--connections",
+                                   "6").stdout)
+        self.assertGreaterEqual(row["slowest_p50_us"], 20000)
+        self.assertGreaterEqual(row["slowest_p50_us"], row["neighbour_p50_us"])
+
     def test_a_stall_counts_for_all_that_was_to_be_sent_meanwhile(self):
-        closed = json.loads(self.echo("stall").stdout)
+        closed = json.loads(self.echo("stall", *self.KINDS[0]).stdout)
         paced = json.loads(self.echo("stall", *self.KINDS[1]).stdout)
         self.assertGreater(closed["max_us"], 400000)
         self.assertGreater(paced["p90_us"], 200000)
@@ -380,6 +414,12 @@ class Refusals(unittest.TestCase):
                            "--rate", "0"),
                           ("echo", "--server", "true", "--open-loop",
                            "--rate", "5", "--idle", "5"),
+                          ("echo", "--server", "true", "--firehose",
+                           "--connections", "1"),
+                          ("echo", "--server", "true", "--firehose",
+                           "--connections", "10001"),
+                          ("echo", "--server", "true", "--firehose",
+                           "--open-loop", "--rate", "5"),
                           ("echo", "--server", "true", "--idle", "0"),
                           ("echo", "--server", "true", "--idle", "5",
                            "--seconds", "1"),

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 /*
- * rota-bench echo: what is asked for. echo_turns.c and echo_idle.c
- * measure it.
+ * rota-bench echo: what is asked for. echo_check.c sees whether that makes
+ * sense, echo_turns.c and echo_idle.c measure it.
  */
 #include <getopt.h>
 #include <stdio.h>
@@ -27,6 +27,8 @@ static const char usage[] =
 	"                       (to each server), evenly, by a schedule:\n"
 	"                       latency counts from when one was to be sent;\n"
 	"                       late is one sent 0.1 ms after that\n"
+	"  --firehose           one of the connections sends as fast as it can\n"
+	"                       and reads all of it; how the others fare\n"
 	"  --idle N             N connections send one each, then they are\n"
 	"                       silent: what memory of the server each takes\n"
 	"\n"
@@ -35,7 +37,8 @@ static const char usage[] =
 	"  --server COMMAND     start this one by 'sh -c exec COMMAND'; it\n"
 	"                       says 'NAME: listening on ADDR:PORT'\n"
 	"  --against COMMAND    start this one as well, load them in turns\n"
-	"                       of 80 ms, tell the ratio of the first to it\n"
+	"                       of 80 ms (a firehose: 1 s), tell the ratio\n"
+	"                       of the first to it\n"
 	"  --connections N      to each server (50)\n"
 	"  --size BYTES         of a message (64)\n"
 	"  --seconds S          measured, both servers together (5)\n"
@@ -51,6 +54,7 @@ static const char usage[] =
 enum {
 	OPTION_OPEN_LOOP = 1,
 	OPTION_RATE,
+	OPTION_FIREHOSE,
 	OPTION_IDLE,
 	OPTION_CONNECT,
 	OPTION_SERVER,
@@ -67,6 +71,7 @@ enum {
 static const struct option long_options[] = {
 	{ "open-loop", no_argument, NULL, OPTION_OPEN_LOOP },
 	{ "rate", required_argument, NULL, OPTION_RATE },
+	{ "firehose", no_argument, NULL, OPTION_FIREHOSE },
 	{ "idle", required_argument, NULL, OPTION_IDLE },
 	{ "connect", required_argument, NULL, OPTION_CONNECT },
 	{ "server", required_argument, NULL, OPTION_SERVER },
@@ -136,6 +141,9 @@ static int set_option(struct echo_settings *settings, int option)
 		return 0;
 	case OPTION_RATE:
 		return option_count(who, &rate_range, optarg, &settings->rate);
+	case OPTION_FIREHOSE:
+		settings->firehose = true;
+		return 0;
 	case OPTION_IDLE:
 		return option_count(who, &idle_range, optarg, &settings->idle);
 	case OPTION_CONNECT:
@@ -173,72 +181,6 @@ static int set_option(struct echo_settings *settings, int option)
 	}
 }
 
-/* What does not go with --idle: 0, or -1 once it has complained. */
-static int check_idle(const struct echo_settings *settings)
-{
-	if (settings->idle == ECHO_NOT_GIVEN)
-		return 0;
-	if (settings->server == NULL)
-		complain(who, "--idle needs --server, whose memory it tells");
-	else if (settings->connections != ECHO_NOT_GIVEN)
-		complain(who, "--idle tells how many --connections there are");
-	else if (settings->open_loop)
-		complain(who, "--idle and --open-loop exclude each other");
-	else if (settings->seconds_ns != ECHO_NOT_GIVEN ||
-		 settings->warmup_ns != ECHO_NOT_GIVEN)
-		complain(who, "--idle takes no --seconds or --warmup");
-	else
-		return 0;
-	return -1;
-}
-
-/* What is missing or at odds with itself: 0, or -1 once it has complained. */
-static int check(const struct echo_settings *settings)
-{
-	if (settings->connect == NULL && settings->server == NULL)
-		complain(who, "--connect or --server is needed");
-	else if (settings->connect != NULL && settings->server != NULL)
-		complain(who, "--connect and --server exclude each other");
-	else if (settings->against != NULL && settings->server == NULL)
-		complain(who, "--against needs --server");
-	else if (settings->seconds_ns == 0)
-		complain(who, "--seconds must be more than 0");
-	else if (settings->open_loop && settings->rate == ECHO_NOT_GIVEN)
-		complain(who, "--open-loop needs --rate");
-	else if (!settings->open_loop && settings->rate != ECHO_NOT_GIVEN)
-		complain(who, "--rate needs --open-loop");
-	else
-		return check_idle(settings);
-	return -1;
-}
-
-static void set_default(uint64_t *value, uint64_t otherwise)
-{
-	if (*value == ECHO_NOT_GIVEN)
-		*value = otherwise;
-}
-
-/* Turns of 80 ms, longer if ten slots of a schedule are. */
-static uint64_t turn_ns(const struct echo_settings *settings)
-{
-	const uint64_t ten_slots_ns =
-		settings->open_loop ? 10000000000u / settings->rate : 0;
-
-	return ten_slots_ns > 80000000u ? ten_slots_ns : 80000000u;
-}
-
-static void set_defaults(struct echo_settings *settings)
-{
-	if (settings->idle != ECHO_NOT_GIVEN)
-		settings->connections = settings->idle;
-	set_default(&settings->connections, 50);
-	set_default(&settings->seconds_ns, 5000000000u);
-	set_default(&settings->warmup_ns, 1000000000u);
-	settings->turn_ns = turn_ns(settings);
-	settings->spins = !settings->sleeps && settings->load_cpu >= 0 &&
-			  settings->load_cpu != settings->server_cpu;
-}
-
 static int parse(struct echo_settings *settings, int argc, char **argv)
 {
 	int option;
@@ -250,7 +192,7 @@ static int parse(struct echo_settings *settings, int argc, char **argv)
 		return 0;
 	if (options_no_more(who, argc, argv, optind) < 0)
 		return -1;
-	return check(settings);
+	return echo_check(settings);
 }
 
 int bench_echo(int argc, char **argv)
@@ -275,7 +217,7 @@ int bench_echo(int argc, char **argv)
 		fputs(usage, stdout);
 		return BENCH_OK;
 	}
-	set_defaults(&settings);
+	echo_complete(&settings);
 	interrupt_watch();
 	report_init(&report, stdout, settings.json);
 	if (settings.idle != ECHO_NOT_GIVEN)

@@ -29,11 +29,18 @@ struct echo_settings {
 	int server_cpu;         /* -1: any */
 	int load_cpu;           /* -1: any */
 	bool open_loop;         /* by a schedule, not when answered */
+	bool firehose;          /* one connection sends all that it can */
 	bool sleeps;            /* the load sleeps while it waits */
 	bool spins;             /* the load does not, because it need not */
 	bool json;
 	bool help;
 };
+
+/* What is missing or at odds with itself: 0, or -1 once it has complained. */
+int echo_check(const struct echo_settings *settings);
+
+/* What was not given becomes what is usual. */
+void echo_complete(struct echo_settings *settings);
 
 /* Measure and report: an exit code; a failure has been complained of. */
 int echo_alone(const struct echo_settings *settings, struct report *report);

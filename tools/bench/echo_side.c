@@ -2,6 +2,7 @@
 /* A server, the load on it, and what came of it, see echo_side.h. */
 #include <math.h>
 
+#include "echo_firehose.h"
 #include "echo_side.h"
 
 #define NS_PER_SECOND 1e9
@@ -31,6 +32,7 @@ int echo_side_connect(struct echo_side *side,
 		.connections = (uint32_t)settings->connections,
 		.size = (uint32_t)settings->size,
 		.rate = settings->open_loop ? settings->rate : 0,
+		.firehose = settings->firehose,
 		.spins = settings->spins,
 	};
 
@@ -42,10 +44,21 @@ static uint64_t cpu_ns(const struct echo_side *side)
 	return side->server.pid == 0 ? 0 : server_cpu_ns(&side->server);
 }
 
+/* What processor time is divided by: requests, or KiB with a firehose. */
+static double work(const struct echo_side *side, uint64_t requests,
+		   uint64_t poured)
+{
+	const double bytes = (double)requests * side->load.options.size +
+			     (double)poured * LOAD_FIREHOSE_BYTES;
+
+	return side->load.options.firehose ? bytes / 1024 : (double)requests;
+}
+
 static void count_turn(struct echo_side *side, const struct load_turn *turn,
 		       uint64_t used_ns)
 {
 	side->requests += turn->requests;
+	side->poured += turn->poured;
 	side->elapsed_ns += turn->elapsed_ns;
 	side->cpu_ns += used_ns;
 }
@@ -66,7 +79,8 @@ int echo_side_turn(struct echo_side *side, uint64_t duration_ns, bool counted,
 
 	if (counted)
 		count_turn(side, &dealt, used_ns);
-	turn->cpu_ns_per_request = (double)used_ns / (double)dealt.requests;
+	turn->cpu_ns_per_request =
+		(double)used_ns / work(side, dealt.requests, dealt.poured);
 	turn->requests_per_second = (double)dealt.requests * NS_PER_SECOND /
 				    (double)dealt.elapsed_ns;
 	return 0;
@@ -113,8 +127,10 @@ static void report_server(const struct echo_side *side, struct report_row *row)
 	const double grown = rss - (double)side->rss_before;
 	const double cpu = known ? (double)side->cpu_ns : NAN;
 
-	report_number(row, "server_cpu_ns_per_request",
-		      cpu / (double)side->requests, 1);
+	report_number(row,
+		      side->load.options.firehose ? "server_cpu_ns_per_kib"
+						  : "server_cpu_ns_per_request",
+		      cpu / work(side, side->requests, side->poured), 1);
 	report_number(row, "server_busy", cpu / (double)side->elapsed_ns, 3);
 	report_number(row, "server_rss_bytes", rss, 0);
 	report_number(row, "bytes_per_connection",
@@ -138,6 +154,8 @@ void echo_side_report(const struct echo_side *side,
 		      0);
 	report_schedule(side, settings, row);
 	report_latency(side, row);
+	if (settings->firehose)
+		echo_firehose_report(side, row);
 	report_count(row, "errors", side->load.errors);
 	report_server(side, row);
 	report_host(row);

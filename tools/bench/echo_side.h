@@ -19,6 +19,7 @@ struct echo_side {
 	struct load load;           /* all connections to it */
 	struct histogram histogram; /* latencies of what is counted, in ns */
 	uint64_t requests;          /* counted: answered, */
+	uint64_t poured;            /* messages of a firehose besides, */
 	uint64_t elapsed_ns;        /* in this time, */
 	uint64_t cpu_ns;            /* with this much of the server's */
 	uint64_t rss_before;        /* resident bytes without connections */
@@ -26,7 +27,7 @@ struct echo_side {
 
 /* What one turn came to. */
 struct echo_turn {
-	double cpu_ns_per_request;
+	double cpu_ns_per_request; /* with a firehose: per KiB of both */
 	double requests_per_second;
 };
 

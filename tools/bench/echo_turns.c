@@ -6,8 +6,8 @@
  * second to the next, so two runs one after the other tell nothing about 5%.
  * Hence both servers run at once, on the same processor, all connections are
  * open, and the load is dealt to them in turns of 80 ms: long against the
- * cost of a change, short against the machine's moods (longer ones only where
- * so little is sent that ten messages would not fit). Two neighbouring
+ * cost of a change, short against the machine's moods (of 1 s beside
+ * a firehose, where somebody may starve). Two neighbouring
  * turns make a pair, each pair a ratio; which server comes first changes
  * from pair to pair. What is told is the median of the ratios and their
  * quartiles.

@@ -40,6 +40,8 @@ static void handle(struct load *load, const struct epoll_event *event)
 {
 	struct load_connection *connection = event->data.ptr;
 
+	if (connection == load->apart)
+		return;
 	if ((event->events & EPOLLOUT) &&
 	    connection->sent < connection->allowed)
 		load_send(load, connection);
@@ -89,6 +91,8 @@ uint64_t load_begin(struct load *load, const struct load_protocol *protocol,
 	load->deadline_ns = 0;
 	load->silent_since_ns = 0;
 	load->next = 0;
+	load->poured = 0;
+	load->apart = NULL;
 	return host_now_ns();
 }
 
@@ -99,7 +103,8 @@ int load_end(struct load *load, uint64_t start_ns, struct load_turn *turn)
 			      load_error(load));
 		return -1;
 	}
-	turn->requests = load->requests;
+	turn->requests = load->requests - load->poured;
+	turn->poured = load->poured;
 	turn->elapsed_ns = host_now_ns() - start_ns;
 	return 0;
 }
@@ -107,9 +112,11 @@ int load_end(struct load *load, uint64_t start_ns, struct load_turn *turn)
 int load_turn(struct load *load, uint64_t duration_ns,
 	      struct histogram *histogram, struct load_turn *turn)
 {
-	return load->options.rate > 0
-		       ? load_turn_paced(load, duration_ns, histogram, turn)
-		       : load_turn_closed(load, duration_ns, histogram, turn);
+	if (load->options.rate > 0)
+		return load_turn_paced(load, duration_ns, histogram, turn);
+	if (load->options.firehose)
+		return load_turn_firehose(load, duration_ns, histogram, turn);
+	return load_turn_closed(load, duration_ns, histogram, turn);
 }
 
 static int add_connection(struct load *load, uint32_t index, int fd)
@@ -157,21 +164,36 @@ static void fill_pattern(unsigned char *pattern, size_t bytes)
 	}
 }
 
+/* Who sends what; nobody is connected yet. */
+static void set_up_connections(struct load *load)
+{
+	for (uint32_t index = 0; index < load->options.connections; index++)
+		load->connections[index] = (struct load_connection){
+			.fd = -1,
+			.size = load->options.size,
+		};
+	if (load->options.firehose)
+		load->connections[0].size = LOAD_FIREHOSE_BYTES;
+}
+
 static int allocate(struct load *load)
 {
-	const uint32_t count = load->options.connections;
-	const uint32_t size = load->options.size;
-	const size_t pattern_bytes = (size_t)size + LOAD_PLACES;
+	const struct load_options *options = &load->options;
+	const uint32_t count = options->connections;
+	const size_t most = options->size > LOAD_FIREHOSE_BYTES
+				    ? options->size
+				    : LOAD_FIREHOSE_BYTES;
 
 	load->connections = calloc(count, sizeof(load->connections[0]));
-	load->pattern = malloc(pattern_bytes);
+	load->pattern = malloc(most + LOAD_PLACES);
 	load->scratch = malloc(LOAD_SCRATCH_BYTES);
-	if (!load->connections || !load->pattern || !load->scratch)
+	if (options->firehose)
+		load->neighbours = calloc(count, sizeof(load->neighbours[0]));
+	if (!load->connections || !load->pattern || !load->scratch ||
+	    (options->firehose && !load->neighbours))
 		return -ENOMEM;
-	for (uint32_t index = 0; index < count; index++)
-		load->connections[index] =
-			(struct load_connection){ .fd = -1, .size = size };
-	fill_pattern(load->pattern, pattern_bytes);
+	set_up_connections(load);
+	fill_pattern(load->pattern, most + LOAD_PLACES);
 	load->epoll = epoll_create1(EPOLL_CLOEXEC);
 	return load->epoll < 0 ? -errno : 0;
 }
@@ -202,6 +224,7 @@ void load_close(struct load *load)
 	if (load->epoll >= 0)
 		close(load->epoll);
 	free(load->connections);
+	free(load->neighbours);
 	free(load->pattern);
 	free(load->scratch);
 	*load = (struct load){ .epoll = -1 };

@@ -6,6 +6,7 @@
  *
  *	load_closed.c   the next message when the last one is back
  *	load_paced.c    the next message when a schedule says so
+ *	load_firehose.c one as fast as it can, the others closed loops
  *	load_idle.c     one message, then nothing
  *
  * It is made to cost little beside the server, in one thread: edge-triggered
@@ -36,11 +37,15 @@
 #include "address.h"
 #include "histogram.h"
 
+/* A message of a firehose; its neighbours' are as long as is asked for. */
+#define LOAD_FIREHOSE_BYTES 65536u
+
 struct load_options {
 	struct address address; /* of the server */
 	uint32_t connections;   /* at least 1 */
 	uint32_t size;          /* bytes of a message, at least 1 */
 	uint64_t rate;          /* messages a second; 0: a closed loop */
+	bool firehose;          /* the first connection is one */
 	bool spins;             /* rather than sleep while it waits */
 };
 
@@ -66,18 +71,22 @@ struct load {
 	unsigned char *pattern; /* where all messages are found */
 	unsigned char *scratch; /* where all that is received lands */
 	struct load_schedule schedule;
+	struct histogram *neighbours; /* of the firehose, by connection */
 
 	/* Of the turn that is under way. */
 	const struct load_protocol *protocol;
-	uint64_t deadline_ns;        /* after it nothing new is sent */
-	uint64_t requests;           /* answered */
-	uint64_t silent_since_ns;    /* 0, or when waiting began in vain */
-	uint32_t next;               /* connection to send, if in order */
-	struct histogram *histogram; /* of latencies in ns; may be NULL */
+	uint64_t deadline_ns;          /* after it nothing new is sent */
+	uint64_t requests;             /* answered */
+	uint64_t silent_since_ns;      /* 0, or when waiting began in vain */
+	uint32_t next;                 /* connection to send, if in order */
+	uint64_t poured;               /* messages of the firehose, answered */
+	struct load_connection *apart; /* not looked after by load_step */
+	struct histogram *histogram;   /* of latencies in ns; may be NULL */
 };
 
 struct load_turn {
-	uint64_t requests;   /* sent and answered */
+	uint64_t requests;   /* sent and answered, without the firehose's */
+	uint64_t poured;     /* messages of the firehose; 64 KiB each */
 	uint64_t elapsed_ns; /* from the first send to the last answer */
 };
 

@@ -73,13 +73,6 @@ void load_allow(struct load *load, struct load_connection *connection)
 	load_send(load, connection);
 }
 
-/* Bytes that are sent and not back. */
-static uint64_t bytes_out(const struct load_connection *connection)
-{
-	return (connection->sent - connection->back) * connection->size +
-	       connection->sent_bytes - connection->back_bytes;
-}
-
 static void count_back(struct load *load, struct load_connection *connection,
 		       uint32_t bytes)
 {
@@ -119,28 +112,29 @@ static void take(struct load *load, struct load_connection *connection,
 
 /* One byte too many is asked for where none may come. Once as much as can
  * have come has been taken, whatever follows is told by an edge of its own. */
+bool load_receive_piece(struct load *load, struct load_connection *connection)
+{
+	const uint64_t out = load_bytes_out(connection);
+	const uint32_t asked = out < LOAD_SCRATCH_BYTES ? (uint32_t)out
+							: LOAD_SCRATCH_BYTES;
+	const ssize_t got = recv(connection->fd, load->scratch,
+				 asked + (out == 0), MSG_DONTWAIT);
+
+	if (got < 0 && (errno == EAGAIN || errno == EINTR))
+		return false;
+	if (got <= 0 || out == 0) {
+		load_lose(load, connection,
+			  got < 0    ? errno
+			  : got == 0 ? ECONNRESET
+				     : 0);
+		return false;
+	}
+	take(load, connection, (uint32_t)got);
+	return (uint32_t)got == asked && asked < out && connection->fd >= 0;
+}
+
 void load_receive(struct load *load, struct load_connection *connection)
 {
-	uint64_t out;
-	uint32_t asked;
-	ssize_t got;
-
-	do {
-		out = bytes_out(connection);
-		asked = out < LOAD_SCRATCH_BYTES ? (uint32_t)out
-						 : LOAD_SCRATCH_BYTES;
-
-		got = recv(connection->fd, load->scratch, asked + (out == 0),
-			   MSG_DONTWAIT);
-		if (got < 0 && (errno == EAGAIN || errno == EINTR))
-			return;
-		if (got <= 0 || out == 0) {
-			load_lose(load, connection,
-				  got < 0    ? errno
-				  : got == 0 ? ECONNRESET
-					     : 0);
-			return;
-		}
-		take(load, connection, (uint32_t)got);
-	} while ((uint32_t)got == asked && asked < out && connection->fd >= 0);
+	while (load_receive_piece(load, connection))
+		;
 }

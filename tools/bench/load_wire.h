@@ -47,12 +47,32 @@ int load_turn_closed(struct load *load, uint64_t duration_ns,
 		     struct histogram *histogram, struct load_turn *turn);
 int load_turn_paced(struct load *load, uint64_t duration_ns,
 		    struct histogram *histogram, struct load_turn *turn);
+int load_turn_firehose(struct load *load, uint64_t duration_ns,
+		       struct histogram *histogram, struct load_turn *turn);
 
 /* One message more may be sent, and is, as far as the socket takes it. */
 void load_allow(struct load *load, struct load_connection *connection);
 
 /* Sends what is allowed and the socket takes. */
 void load_send(struct load *load, struct load_connection *connection);
+
+/* Bytes that are sent and not back. */
+static inline uint64_t load_bytes_out(const struct load_connection *connection)
+{
+	return (connection->sent - connection->back) * connection->size +
+	       connection->sent_bytes - connection->back_bytes;
+}
+
+/* Bytes sent and bytes back, since it was opened. */
+static inline uint64_t
+load_bytes_moved(const struct load_connection *connection)
+{
+	return (connection->sent + connection->back) * connection->size +
+	       connection->sent_bytes + connection->back_bytes;
+}
+
+/* Takes a piece of what came; whether there may be more. */
+bool load_receive_piece(struct load *load, struct load_connection *connection);
 
 /* Takes what came; edge-triggered, so all of it that can have come. */
 void load_receive(struct load *load, struct load_connection *connection);

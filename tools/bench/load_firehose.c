@@ -1,0 +1,82 @@
+// SPDX-License-Identifier: MIT
+/*
+ * One connection sends as fast as its socket takes it, and reads as much; its
+ * neighbours do the closed loop. What is asked is how they fare beside it, so
+ * each has a histogram of its own.
+ *
+ * The load itself must not favour it: in each round the firehose may send and
+ * receive a piece, then all neighbours that have something are looked after.
+ * Hence its events only wake the load, and it is tried in each round.
+ */
+#include "host.h"
+#include "load_wire.h"
+
+/* Pieces that are received in a round: together one message. */
+#define PIECES (LOAD_FIREHOSE_BYTES / LOAD_SCRATCH_BYTES)
+
+static void begin(struct load *load, struct load_connection *connection,
+		  uint64_t now_ns)
+{
+	connection->start_ns = now_ns;
+	load_allow(load, connection);
+}
+
+static void on_returned(struct load *load, struct load_connection *connection,
+			uint64_t number)
+{
+	const uint64_t now_ns = host_now_ns();
+
+	(void)number;
+	if (connection == load->apart) {
+		load->poured++;
+		return;
+	}
+	if (load->histogram != NULL) {
+		const uint64_t took_ns = now_ns - connection->start_ns;
+
+		histogram_record(load->histogram, took_ns);
+		histogram_record(
+			&load->neighbours[connection - load->connections],
+			took_ns);
+	}
+	if (now_ns < load->deadline_ns)
+		begin(load, connection, now_ns);
+}
+
+/* A round of the firehose; whether it got on. */
+static bool pour(struct load *load)
+{
+	struct load_connection *firehose = load->apart;
+	const uint64_t before = load_bytes_moved(firehose);
+
+	if (firehose->fd >= 0 && firehose->sent < firehose->allowed)
+		load_send(load, firehose);
+	else if (firehose->fd >= 0 && host_now_ns() < load->deadline_ns)
+		load_allow(load, firehose);
+	for (unsigned int piece = 0; piece < PIECES && firehose->fd >= 0 &&
+				     load_bytes_out(firehose) > 0;
+	     piece++)
+		if (!load_receive_piece(load, firehose))
+			break;
+	return load_bytes_moved(firehose) != before;
+}
+
+int load_turn_firehose(struct load *load, uint64_t duration_ns,
+		       struct histogram *histogram, struct load_turn *turn)
+{
+	static const struct load_protocol protocol = { NULL, on_returned };
+	const uint64_t start_ns = load_begin(load, &protocol, histogram);
+
+	load->deadline_ns = start_ns + duration_ns;
+	load->apart = &load->connections[0];
+	for (uint32_t index = 1; index < load->options.connections; index++)
+		if (load->connections[index].fd >= 0)
+			begin(load, &load->connections[index], host_now_ns());
+	do {
+		const bool poured = pour(load);
+
+		if (load_step(load, poured ? 0 : LOAD_WAIT_NS) < 0)
+			return -1;
+	} while (load->busy > 0 || host_now_ns() < load->deadline_ns);
+	return load_end(load, start_ns, turn);
+}
