@@ -131,7 +131,8 @@ static void hear(struct flow *flow, unsigned i, const char *data, int n)
 	flow_expect(flow, heard + count < FLOW_TEXT, "too much is heard");
 	if (heard + count >= FLOW_TEXT)
 		return;
-	memcpy(flow->text[i] + heard, data, count);
+	if (count)
+		memcpy(flow->text[i] + heard, data, count);
 	flow->text[i][heard + count] = 0;
 	flow->heard[i] = heard + count;
 }
