@@ -27,8 +27,8 @@ ROWS = {"await_nop_1", "await_nop_64", "spawn", "spawn_group", "yield_2",
         "cancel_stacked_1000", "cancel_stacked_10000", "deadlines_10000",
         "close_waiting_1000", "drain_idle_1000", "parked_memory", "file_read",
         "timers_0", "timers_1000", "timers_100000", "timers_1000000",
-        "deadline_move", "sleepers", "ticker_cpu", "ticker_phase_idle",
-        "ticker_phase_busy", "reader_lines", "stream",
+        "deadline_move", "sleepers", "sleepers_cold", "ticker_cpu",
+        "ticker_phase_idle", "ticker_phase_busy", "reader_lines", "stream",
         "stream_serve"}
 FIELDS = {"bench", "unit", "median", "min", "max", "rounds", "ops", "checksum",
           "kernel", "cpu"}

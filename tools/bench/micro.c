@@ -180,6 +180,15 @@ static const struct micro_row rows[] = {
 		.own = micro_sleepers_own,
 	},
 	{
+		.name = "sleepers_cold",
+		.what = "the same with the engine's start and new stacks",
+		.unit = "ms",
+		.work = { .ops = 100000 },
+		.quick = { .ops = 100 },
+		.rounds = 5,
+		.own = micro_sleepers_cold_own,
+	},
+	{
 		.name = "ticker_cpu",
 		.what = "processor time of a tick, 1 ms apart; base: an "
 			"absolute timeout on bare liburing",

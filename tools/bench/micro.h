@@ -93,6 +93,7 @@ micro_fn micro_sleep_own;
 micro_fn micro_timers_own;
 micro_fn micro_move_own;
 micro_fn micro_sleepers_own;
+micro_fn micro_sleepers_cold_own;
 micro_fn micro_ticker_own;
 micro_fn micro_ticker_base;
 micro_measure_fn micro_phase_idle;
