@@ -73,6 +73,9 @@ struct ri_kernel {
 		      size_t bytes);
 	/* clock_gettime(2), CLOCK_MONOTONIC: ns since some point in the past */
 	int64_t (*now_ns)(const struct ri_kernel *kernel);
+	/* How much later a loop may be woken for a timer, if that is soon after
+	 * others fired: a wake costs more than a timer. 0: it costs nothing */
+	int64_t slack_ns;
 	/* open, read, close of a small text file under /proc: bytes read, the
 	 * text is terminated */
 	int (*read_text)(const struct ri_kernel *kernel, const char *path,

@@ -58,6 +58,7 @@ int ri_loop_init(struct ri_loop *loop, const struct ri_loop_options *options)
 	ri_wheel_init(&loop->wheel, ri_loop_now(loop));
 	ri_fiber_init_thread(&loop->thread);
 	loop->current = &loop->thread;
+	loop->fresh_ns = INT64_MAX;
 	loop->control = ri_switch_control();
 	loop->hand_on = !RI_ASAN && !ri_sanitizer_on_valgrind();
 	ri_loop_here = loop;
@@ -254,6 +255,20 @@ static unsigned reap(struct ri_loop *loop)
 	return count;
 }
 
+/* When timers are to wake the loop. Those that come soon after others have
+ * fired are put off a little, until there are more: with many of them, each at
+ * a moment of its own, the wakes would cost more than all else. But who has
+ * just begun to wait for a moment is woken then. */
+static int64_t wake_ns(const struct ri_loop *loop)
+{
+	const int64_t next_ns = ri_wheel_next_ns(&loop->wheel);
+	const int64_t later_ns = loop->fired_ns + loop->kernel->slack_ns;
+
+	if (next_ns >= later_ns || loop->fresh_ns <= next_ns)
+		return next_ns;
+	return loop->fresh_ns < later_ns ? loop->fresh_ns : later_ns;
+}
+
 static void submit_and_wait(struct ri_loop *loop, bool idle)
 {
 	struct ri_ring *ring = &loop->ring;
@@ -263,7 +278,7 @@ static void submit_and_wait(struct ri_loop *loop, bool idle)
 
 	/* A wait that is over already takes the kernel 10 us. */
 	if (idle)
-		next_ns = ri_wheel_next_ns(&loop->wheel);
+		next_ns = wake_ns(loop);
 	if (next_ns <= loop->now_ns)
 		idle = false;
 	if (!idle && !ri_ring_queued(ring) && !ri_ring_ready(ring))
@@ -284,8 +299,11 @@ static void fire_due(struct ri_loop *loop)
 	struct rota_timer *timer;
 
 	ri_loop_now(loop);
-	while ((timer = ri_wheel_expire(&loop->wheel, loop->now_ns)))
+	while ((timer = ri_wheel_expire(&loop->wheel, loop->now_ns))) {
+		loop->fired_ns = loop->now_ns;
 		timer->fire(timer);
+	}
+	loop->fresh_ns = INT64_MAX;
 }
 
 static void turn(struct ri_loop *loop)

@@ -65,6 +65,9 @@ struct ri_loop {
 	unsigned expected; /* completions that the submit hook asked for */
 	bool hand_on;      /* ended fibers hand their stacks on */
 	int64_t now_ns;    /* the clock, as last read */
+	int64_t fired_ns;  /* ... when timers fired last */
+	int64_t fresh_ns;  /* the earliest of the waits for a point in time that
+			      began since; INT64_MAX: none */
 	const struct ri_loop_hooks *hooks;
 	const struct ri_kernel *kernel;
 	uint64_t control;         /* control words that fibers start with */
@@ -120,6 +123,16 @@ static inline bool ri_loop_arm(struct ri_loop *loop, struct rota_timer *timer)
 	if (ri_wheel_empty(&loop->wheel) && loop->wheel.time_ns < loop->now_ns)
 		loop->wheel.time_ns = loop->now_ns;
 	return ri_wheel_add(&loop->wheel, timer);
+}
+
+/* The same for a wait that ends with it: a short one is not put off to be
+ * woken with others. */
+static inline bool ri_loop_arm_wait(struct ri_loop *loop,
+				    struct rota_timer *timer)
+{
+	if (timer->deadline_ns < loop->fresh_ns)
+		loop->fresh_ns = timer->deadline_ns;
+	return ri_loop_arm(loop, timer);
 }
 
 /* Does a task of this loop run, or the loop itself? */

@@ -125,7 +125,7 @@ int rota_sleep_until(int64_t deadline_ns)
 	if (self->scope->code)
 		return self->scope->code;
 	if (deadline_ns != INT64_MAX &&
-	    !ri_loop_arm(&tasks->loop, &sleep.timer))
+	    !ri_loop_arm_wait(&tasks->loop, &sleep.timer))
 		return rota_yield();
 	return ri_park(tasks, self, &sleep.wait);
 }

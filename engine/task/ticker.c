@@ -63,7 +63,7 @@ static bool arm(struct ri_loop *loop, struct rota_timer *timer)
 {
 	if (timer->deadline_ns <= loop->now_ns)
 		return ri_wheel_add(&loop->wheel, timer);
-	return ri_loop_arm(loop, timer);
+	return ri_loop_arm_wait(loop, timer);
 }
 
 static int await(struct ri_tasks *tasks, struct rota_task *self,
