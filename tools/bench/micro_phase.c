@@ -8,9 +8,11 @@
  *
  * Told is, of each loop, how late its ticks were seen, after start + n *
  * period: median, 99 of 100, least, most, and of the last one; how much later
- * or earlier than the one before (jitter); whether that grows with time (trend:
- * the slope by least squares, of the run in which it is steeper); and how many
- * periods passed without a tick of their own.
+ * or earlier than the one before (jitter); whether that grows with time
+ * (trend); and how many periods passed without a tick of their own. The trend
+ * is the slope by least squares through the medians of the parts of a run: a
+ * moment in which the machine stood still does not tilt it. Told is the steeper
+ * of the two runs.
  */
 #include <math.h>
 #include <pthread.h>
@@ -29,14 +31,16 @@
 #define PERIOD_NS 1000000u
 #define BUSY_NS 300000u
 #define RUNS 2
+#define PARTS 20
 #define NS_PER_US 1e3
 
 /* What is seen of one loop, in all runs. */
 struct track {
 	struct histogram late;
 	struct histogram jitter;
-	uint64_t least_ns; /* late */
-	uint64_t last_ns;  /* how late the last tick was */
+	struct histogram part; /* late, since the last part ended */
+	uint64_t least_ns;
+	uint64_t last_ns; /* how late the last tick was */
 	uint64_t ticks;
 	uint64_t missed;
 	double trend_ppm;
@@ -54,6 +58,7 @@ struct run {
 			       has not begun */
 	uint64_t passed;    /* periods until the last tick */
 	uint64_t before_ns; /* how late the tick before was */
+	uint64_t parts;     /* that have ended */
 	/* For the slope: seconds since the start, and nanoseconds late. */
 	double count, x, y, xx, xy;
 };
@@ -83,28 +88,47 @@ static void add_point(struct run *run, double x, double y)
 	run->xy += x * y;
 }
 
+/* All ticks of a part count as one in its middle. */
+static void end_part(struct run *run)
+{
+	struct histogram *part = &run->track->part;
+	const double length = (double)run->periods / PARTS * PERIOD_NS / 1e9;
+
+	add_point(run, ((double)run->parts + 0.5) * length,
+		  histogram_quantile(part, 0.5));
+	histogram_clear(part);
+}
+
+static void record(struct run *run, uint64_t late_ns)
+{
+	struct track *track = run->track;
+	const uint64_t before_ns = run->before_ns;
+
+	for (; run->parts < run->passed * PARTS / run->periods; run->parts++)
+		if (track->part.count > 0)
+			end_part(run);
+	histogram_record(&track->part, late_ns);
+	histogram_record(&track->late, late_ns);
+	if (track->ticks > 0)
+		histogram_record(&track->jitter, late_ns > before_ns
+							 ? late_ns - before_ns
+							 : before_ns - late_ns);
+	if (late_ns < track->least_ns)
+		track->least_ns = late_ns;
+	run->before_ns = late_ns;
+}
+
 /* A tick came, after some that did not. */
 static void see(struct run *run, uint64_t missed)
 {
-	struct track *track = run->track;
 	const uint64_t now_ns = host_now_ns();
 
 	run->passed += 1 + missed;
 	const uint64_t due_ns = run->start_ns + run->passed * PERIOD_NS;
-	const uint64_t late_ns = now_ns > due_ns ? now_ns - due_ns : 0;
 
-	histogram_record(&track->late, late_ns);
-	if (run->count > 0)
-		histogram_record(&track->jitter,
-				 late_ns > run->before_ns
-					 ? late_ns - run->before_ns
-					 : run->before_ns - late_ns);
-	if (late_ns < track->least_ns)
-		track->least_ns = late_ns;
-	add_point(run, (double)(due_ns - run->start_ns) / 1e9, (double)late_ns);
-	track->ticks++;
-	track->missed += missed;
-	run->before_ns = late_ns;
+	record(run, now_ns > due_ns ? now_ns - due_ns : 0);
+	run->track->ticks++;
+	run->track->missed += missed;
 	compute(now_ns + run->busy_ns);
 }
 
@@ -215,8 +239,6 @@ static int run_all(const struct phase *phase)
 
 	for (int loop = 0; loop < 2; loop++) {
 		tracks[loop] = (struct track){ .least_ns = UINT64_MAX };
-		histogram_clear(&tracks[loop].late);
-		histogram_clear(&tracks[loop].jitter);
 	}
 	for (int index = 0; index < RUNS && error == 0; index++) {
 		struct run runs[2];
@@ -231,6 +253,8 @@ static int run_all(const struct phase *phase)
 		error = run_both(&runs[0], &runs[1]);
 		conclude(&runs[0]);
 		conclude(&runs[1]);
+		histogram_clear(&tracks[0].part);
+		histogram_clear(&tracks[1].part);
 	}
 	return error;
 }
