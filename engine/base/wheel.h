@@ -19,9 +19,24 @@
  *
  * Adding and removing are O(1) and allocate nothing: the node lives with who
  * waits. When time enters a slot, its timers move to lower levels, each at
- * most ten times in its life, and most are removed long before. A heap with
- * 20,000 pending took 58 ns for an insertion and a deletion; a whole
- * deadline, begun and ended, takes 12 with this. No timer is ever rounded.
+ * most ten times in its life, and most are removed long before. No timer is
+ * ever rounded.
+ *
+ * Beside heaps, in turn, timers at random points of 69 s (ns, medians of 7 on a
+ * busy machine):
+ *
+ *	pending                              0   1,000  100,000  1,000,000
+ *	add one, remove it     this wheel    7       5        5          6
+ *	                       4-ary heap    3       7        8          6
+ *	                       pairing heap  4       5        5          5
+ *	take the earliest,     this wheel   22      43      389        784
+ *	add another            4-ary heap    4      88      175        713
+ *	                       pairing heap  4     129     1258       4086
+ *
+ * Nearly all timers are deadlines that never come: those are added and removed.
+ * With 100,000 the 4-ary heap takes them off in half the time, 0.2 us of some
+ * 2 us that a task's wake takes then; but it is an array that has to grow when
+ * somebody sleeps, which can fail, and the wheel cannot.
  *
  * One thread, no locks. The caller brings the time.
  */
