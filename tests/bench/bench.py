@@ -4,18 +4,11 @@
 
 No figure is judged here; the programs are looked for in $ROTA_BIN.
 """
-import contextlib
 import json
 import os
-import re
 import resource
-import signal
-import socket
-import struct
 import subprocess
 import sys
-import threading
-import time
 import unittest
 
 BIN = os.environ.get("ROTA_BIN", "build/release/bin")
@@ -41,9 +34,6 @@ WITH_BASE = {"await_nop_1", "await_nop_64", "yield_2", "yield_1000",
 COUNTING = {name for name in ROWS if name.startswith(
     ("deadline", "sleep", "shield", "cancel_", "close_", "drain_", "timers_",
      "ticker_cpu"))}
-
-
-PATIENCE = 60  # seconds, for anything that should be quick
 
 
 def run(*arguments):
@@ -191,211 +181,6 @@ class Echo(unittest.TestCase):
         self.assertIn("lost", done.stderr)
 
 
-class Server:
-    """A bare server that runs; `with` ends it and checks that it ends well."""
-
-    def __init__(self, engine):
-        self.process = subprocess.Popen(
-            [BENCH, "serve-bare", "--port", "0", "--engine", *engine],
-            stdout=subprocess.PIPE, text=True)
-        line = self.process.stdout.readline()
-        self.port = int(re.search(r":(\d+)$", line)[1])
-
-    def connect(self):
-        return socket.create_connection(("127.0.0.1", self.port),
-                                        timeout=PATIENCE)
-
-    @contextlib.contextmanager
-    def held_up(self):
-        """All that is sent meanwhile, it finds at once."""
-        self.process.send_signal(signal.SIGSTOP)
-        try:
-            yield
-        finally:
-            self.process.send_signal(signal.SIGCONT)
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, kind, value, trace):
-        with self.process as process:
-            process.send_signal(signal.SIGTERM)
-            try:
-                code = process.wait(PATIENCE)
-            finally:
-                process.kill()
-        if kind is None and code != 0:
-            raise AssertionError(f"exit {code}")
-
-
-def send_all(peer, data):
-    peer.sendall(data)
-    peer.shutdown(socket.SHUT_WR)
-
-
-def receive(peer, count=1 << 62):
-    """So many bytes, or what comes until the end."""
-    parts = []
-    while count > 0 and (part := peer.recv(min(count, 1 << 20))):
-        parts.append(part)
-        count -= len(part)
-    return b"".join(parts)
-
-
-def fill(peer):
-    """Sends until nothing more is taken; what was."""
-    sent = []
-    peer.settimeout(0.1)
-    with contextlib.suppress(TimeoutError):
-        while True:
-            data = os.urandom(16384)
-            sent.append(data[:peer.send(data)])
-    peer.settimeout(PATIENCE)
-    return b"".join(sent)
-
-
-def with_each_engine(test):
-    """The test, once with a server of each kind, some of them cramped."""
-    def run_all(self):
-        for engine in (("uring", "--size", "64"), ("epoll", "--size", "64"),
-                       ("multishot", "--buffers", "32768"),
-                       ("multishot", "--buffers", "1"),
-                       ("multishot", "--buffers", "2", "--buffer-bytes", "64"),
-                       ("multishot", "--buffers", "128", "--buffer-bytes",
-                        "64")):
-            with self.subTest(engine=engine), Server(engine) as server:
-                test(self, server)
-    return run_all
-
-
-def serve_badly(fault):
-    """An echo server that goes wrong after 4,096 bytes of a connection, or
-    (slow) always with the third one."""
-    def serve(peer, number):
-        count = 0
-        while data := peer.recv(65536):
-            if fault == "slow" and number == 2:
-                time.sleep(0.02)
-            if count < 4096 <= count + len(data):
-                if fault == "stall":
-                    time.sleep(0.5)
-                elif fault == "swap":
-                    data = data[::-1]
-                elif fault == "add":
-                    data += data[:1]
-            count += len(data)
-            peer.sendall(data)
-
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        print("bad: listening on %s:%d" % listener.getsockname(), flush=True)
-        for number in range(100):
-            threading.Thread(target=serve, args=(listener.accept()[0], number),
-                             daemon=True).start()
-
-
-class Faults(unittest.TestCase):
-    """What a bad server does is noticed, by each kind of load."""
-    KINDS = (("--connections", "1"),
-             ("--connections", "1", "--open-loop", "--rate", "1000"),
-             ("--connections", "2", "--firehose"))
-
-    def echo(self, fault, *arguments):
-        return run("echo", "--server",
-                   f"{sys.executable} {os.path.abspath(__file__)} {fault}",
-                   "--seconds", "1", "--warmup", "0", "--json", *arguments)
-
-    def test_other_bytes_than_were_sent_are_an_error(self):
-        for fault in ("swap", "add"):
-            for kind in self.KINDS:
-                with self.subTest(fault=fault, kind=kind):
-                    done = self.echo(fault, *kind)
-                    self.assertEqual(done.returncode, 1)
-                    self.assertIn("not what was sent", done.stderr)
-
-    def test_the_slowest_neighbour_of_a_firehose_is_found(self):
-        row = json.loads(self.echo("slow", "--firehose", "--connections",
-                                   "6").stdout)
-        self.assertGreaterEqual(row["slowest_p50_us"], 20000)
-        self.assertGreaterEqual(row["slowest_p50_us"], row["neighbour_p50_us"])
-
-    def test_a_stall_counts_for_all_that_was_to_be_sent_meanwhile(self):
-        closed = json.loads(self.echo("stall", *self.KINDS[0]).stdout)
-        paced = json.loads(self.echo("stall", *self.KINDS[1]).stdout)
-        self.assertGreater(closed["max_us"], 400000)
-        self.assertGreater(paced["p90_us"], 200000)
-        self.assertEqual(paced["requests"], 1000)
-
-
-class Bare(unittest.TestCase):
-    """The bare servers keep what serve_bare.h promises."""
-
-    def echo(self, peer, data):
-        """Sends it, closes that half, reads to the end."""
-        sender = threading.Thread(target=send_all, args=(peer, data))
-        sender.start()
-        back = receive(peer)
-        sender.join()
-        self.assertTrue(back == data, "other bytes came back")
-
-    @with_each_engine
-    def test_all_bytes_come_back_after_the_sending_half_is_closed(self, server):
-        for size in (0, 1, 100000):
-            with server.connect() as peer:
-                self.echo(peer, os.urandom(size))
-
-    @with_each_engine
-    def test_one_that_never_reads_is_not_read_from_and_stops_nobody(self,
-                                                                    server):
-        with contextlib.ExitStack() as stack:
-            stuck = [stack.enter_context(server.connect()) for _ in range(3)]
-            taken = [fill(peer) for peer in stuck]
-            self.assertLess(max(map(len, taken)), 100 << 20)
-            with server.connect() as peer:
-                self.echo(peer, os.urandom(20000))
-            for peer, data in zip(stuck, taken):
-                self.assertTrue(receive(peer, len(data)) == data)
-                peer.sendall(b"again")
-                self.assertEqual(receive(peer, 5), b"again")
-
-    @with_each_engine
-    def test_more_connections_than_buffers_all_get_their_bytes(self, server):
-        with contextlib.ExitStack() as stack:
-            peers = [stack.enter_context(server.connect()) for _ in range(40)]
-            data = [os.urandom(3000) for _ in peers]
-            with server.held_up():
-                for peer, sent in zip(peers, data):
-                    send_all(peer, sent)
-            for peer, sent in zip(peers, data):
-                self.assertTrue(receive(peer) == sent)
-
-    @with_each_engine
-    def test_a_reset_connection_disturbs_nobody(self, server):
-        def reset(peer):
-            peer.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER,
-                            struct.pack("ii", 1, 0))
-            peer.close()
-
-        for _ in range(3):
-            peer = server.connect()
-            fill(peer)
-            reset(peer)
-        for _ in range(20):
-            peer = server.connect()
-            with server.held_up():
-                peer.sendall(b"x" * 200)
-                reset(peer)
-        with server.connect() as peer:
-            self.echo(peer, os.urandom(5000))
-
-    @with_each_engine
-    def test_a_signal_ends_it_with_connections_in_every_state(self, server):
-        for _ in range(2):
-            self.addCleanup(server.connect().close)
-            peer = server.connect()
-            self.addCleanup(peer.close)
-            fill(peer)
-
-
 class Refusals(unittest.TestCase):
     def test_bad_arguments_are_one_clear_line_and_exit_2(self):
         for arguments in ((), ("nonsense",), ("micro", "nonsense"),
@@ -440,6 +225,4 @@ class Refusals(unittest.TestCase):
 
 
 if __name__ == "__main__":
-    if sys.argv[1:]:
-        sys.exit(serve_badly(sys.argv[1]))
     unittest.main(argv=[sys.argv[0], "-v"])
