@@ -57,7 +57,7 @@ int flow_open(struct flow *flow, unsigned i,
 	return error ? error : open_stream(flow, i, options);
 }
 
-static int open_tcp(int pair[2])
+int flow_tcp(int pair[2])
 {
 	struct sockaddr_in address = { .sin_family = AF_INET,
 				       .sin_addr.s_addr =
@@ -81,7 +81,7 @@ static int open_tcp(int pair[2])
 int flow_open_tcp(struct flow *flow, unsigned i,
 		  const struct rota_stream_options *options)
 {
-	const int error = open_tcp(flow->pairs[i]);
+	const int error = flow_tcp(flow->pairs[i]);
 
 	return error ? error : open_stream(flow, i, options);
 }

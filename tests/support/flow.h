@@ -61,6 +61,9 @@ int flow_open(struct flow *flow, unsigned i,
 int flow_open_tcp(struct flow *flow, unsigned i,
 		  const struct rota_stream_options *options);
 
+/* A connected pair of TCP sockets: 0 or -errno. Anywhere. */
+int flow_tcp(int pair[2]);
+
 /* Closes the stream, if it is open, and the sockets that are. */
 void flow_close(struct flow *flow, unsigned i);
 
