@@ -262,11 +262,14 @@ static bool is_over(struct line *line, int n)
 		expect(play, "the end was told", line->hangs_up, true);
 		expect(play, "bytes before the end", (int64_t)line->heard,
 		       (int64_t)line->total);
+		expect(play, "the end, again", hear(line), 0);
 		return true;
 	case -EAGAIN:
 		return false;
 	case -EBADF:
 		expect(play, "it was closed", line->closed, true);
+		rest(play);
+		expect(play, "the close, again", hear(line), -EBADF);
 		return true;
 	default:
 		expect(play, "a code", n, -ECANCELED);
