@@ -7,16 +7,19 @@
 
 static_assert(sizeof(struct rota_stream) <= 168, "part of every connection");
 
+int ri_stream_refusal(const char *function)
+{
+	return ri_scope_opener(function)->scope->code;
+}
+
 int ri_stream_open(struct rota_stream *stream,
 		   const struct ri_stream_start *start,
 		   const struct rota_stream_options *options)
 {
 	struct rota_task *self = ri_scope_opener("rota_stream_open");
-	int error = self->scope->code;
+	const int error = ri_shot_open(ri_tasks_here(), start->kind,
+				       &start->init, &stream->shot);
 
-	if (!error)
-		error = ri_shot_open(ri_tasks_here(), start->kind, &start->init,
-				     &stream->shot);
 	if (error)
 		return error;
 	ri_scope_open(&stream->scope, RI_SCOPE_STREAM, self, start->site);

@@ -17,8 +17,11 @@ struct ri_stream_start {
 	const struct rota_site *site; /* where */
 };
 
-/* Opens it as a scope of the running task. 0, or -EAGAIN, -ENOMEM, or the
- * task's code. */
+/* The code of the running task, which a verb that opens a stream returns before
+ * it looks at anything else; or 0. */
+int ri_stream_refusal(const char *function);
+
+/* Opens it as a scope of the running task. 0, or -EAGAIN, -ENOMEM. */
 int ri_stream_open(struct rota_stream *stream,
 		   const struct ri_stream_start *start,
 		   const struct rota_stream_options *options);

@@ -139,11 +139,12 @@ int rota_accept_stream_open_at(struct rota_stream *stream, int listener,
 	};
 	const struct ri_kernel *kernel;
 	struct ri_shot_queue *queue;
-	int error;
+	int error = ri_stream_refusal("rota_accept_stream_open");
 
-	ri_task_self("rota_accept_stream_open");
-	if (listener < 0)
-		return -EBADF;
+	if (!error && listener < 0)
+		error = -EBADF;
+	if (error)
+		return error;
 	error = map_queue(ri_tasks_here(), allowed(options), &queue);
 	if (error)
 		return error;

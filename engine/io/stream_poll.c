@@ -61,8 +61,10 @@ int rota_poll_stream_open_at(struct rota_stream *stream, int fd,
 			  .polled = { .wanted = events } },
 		.site = site,
 	};
+	const int code = ri_stream_refusal("rota_poll_stream_open");
 
-	ri_task_self("rota_poll_stream_open");
+	if (code)
+		return code;
 	return fd < 0 ? -EBADF : ri_stream_open(stream, &start, NULL);
 }
 

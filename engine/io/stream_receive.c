@@ -205,12 +205,11 @@ int rota_receive_stream_open_at(struct rota_stream *stream, int fd,
 			  .buffers = { .first = RI_BUFFER_NONE } },
 		.site = site,
 	};
-	struct ri_tasks *tasks;
-	int error;
+	int error = ri_stream_refusal("rota_receive_stream_open");
+	struct ri_tasks *tasks = ri_tasks_here();
 
-	ri_task_self("rota_receive_stream_open");
-	tasks = ri_tasks_here();
-	error = check_socket(tasks->loop.kernel, fd);
+	if (!error)
+		error = check_socket(tasks->loop.kernel, fd);
 	if (!error)
 		error = check_buffers(tasks);
 	if (error)
