@@ -69,6 +69,16 @@ void clean_expect(struct referee *referee)
 		       !ri_list_empty(&tasks->starved), false);
 	referee_expect(referee, "descriptors waited for",
 		       clean_descriptors_waited_for(DESCRIPTORS), 0);
+	referee_expect(referee, "streams open", tasks->shots.open, 0);
+	referee_expect(referee, "streams to look at",
+		       !ri_list_empty(&tasks->shots.chores), false);
+	referee_expect(referee, "streams that wait for buffers",
+		       !ri_list_empty(&tasks->shots.hungry), false);
+	referee_expect(referee, "streams whose cancel missed",
+		       !ri_list_empty(&tasks->shots.missed), false);
+	referee_expect(referee, "buffers of streams that are out",
+		       tasks->shots.buffers.ring ? tasks->shots.buffers.out : 0,
+		       0);
 	referee_expect(referee, "stacks reserved", stacks->reserved, 1);
 	referee_expect(referee, "stacks lost", stacks_lost(stacks), 0);
 }

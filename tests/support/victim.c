@@ -88,6 +88,7 @@ int victim_prepare(struct victim *victim)
 	victim->bytes = 0;
 	victim->done = 0;
 	victim->torn = false;
+	victim->record = NULL;
 	return victim->class->prepare ? victim->class->prepare(victim) : 0;
 }
 
@@ -179,6 +180,7 @@ const struct victim_class *victim_class_at(unsigned index)
 		{ victim_names, victim_names_count },
 		{ victim_foreign, victim_foreign_count },
 		{ victim_waits, victim_waits_count },
+		{ victim_shots, victim_shots_count },
 	};
 
 	for (unsigned i = 0; i < sizeof(tables) / sizeof(tables[0]); i++) {

@@ -33,6 +33,7 @@ enum victim_trait {
 	VICTIM_STUCK = 64,  /* nothing completes it */
 	VICTIM_LENT = 128,  /* the kernel has its memory until the peer has
 			       taken all, also when it was told to end */
+	VICTIM_STREAM = 256, /* its operation goes on until it is stopped */
 };
 
 /* How a call ended, as far as it can be known from outside. */
@@ -45,6 +46,7 @@ struct verdict {
 	bool due;      /* its deadline_ns was past when it was called */
 	bool came;     /* it was the first thing to end it */
 	bool told;     /* what it returned was its code at some time */
+	bool drains;   /* a group around it does */
 };
 
 struct victim_class {
@@ -95,6 +97,7 @@ struct victim {
 	size_t portion;        /* what complete() gives or takes at a time */
 	uint64_t given, taken; /* bytes, connections; in all rounds */
 	bool torn;             /* bytes were not the next ones */
+	const void *record;    /* what names its stream's operations; or NULL */
 	uint64_t passed, got;  /* descriptors, in all rounds */
 	uint32_t word;         /* of memory, that it waits for */
 	size_t junk;           /* bytes before its own in `sink` */
@@ -116,10 +119,10 @@ extern const struct victim_class victim_twin;
 /* The tables, each in a file of its own (support/victim_*.c). */
 extern const struct victim_class victim_streams[], victim_messages[],
 	victim_sockets[], victim_files[], victim_names[], victim_foreign[],
-	victim_waits[];
+	victim_waits[], victim_shots[];
 extern const unsigned victim_streams_count, victim_messages_count,
 	victim_sockets_count, victim_files_count, victim_names_count,
-	victim_foreign_count, victim_waits_count;
+	victim_foreign_count, victim_waits_count, victim_shots_count;
 
 /* 0 or -errno. Without memory the test aborts. */
 int victim_set_up(struct victim *victim, const struct victim_class *class,
@@ -173,5 +176,11 @@ bool victim_give(struct victim *victim, int fd, size_t count);
 /* A `set_up`: a connected pair of Unix sockets, of this type or streams. */
 int victim_set_up_pair(struct victim *victim, int type);
 int victim_set_up_stream(struct victim *victim);
+
+/* For those who accept from a Unix listener. */
+int victim_set_up_listener(struct victim *victim);
+int victim_prepare_accept(struct victim *victim);
+void victim_connect(struct victim *victim);
+void victim_check_accept(struct victim *victim);
 
 #endif

@@ -62,7 +62,7 @@ static union name loopback(void)
 						   htonl(INADDR_LOOPBACK) } };
 }
 
-static int set_up_local(struct victim *victim)
+int victim_set_up_listener(struct victim *victim)
 {
 	victim->keeper = listen_at(&local, sizeof(sa_family_t), 16);
 	return victim->keeper < 0 ? victim->keeper : 0;
@@ -93,7 +93,7 @@ static void add_client(struct victim *victim, int listener)
 		victim->given++;
 }
 
-static void connect_one(struct victim *victim)
+void victim_connect(struct victim *victim)
 {
 	add_client(victim, victim->keeper);
 }
@@ -104,10 +104,10 @@ static void close_clients(struct victim *victim)
 		close(victim->clients[--victim->client_count]);
 }
 
-static int prepare_accept(struct victim *victim)
+int victim_prepare_accept(struct victim *victim)
 {
 	if (!victim_dice(victim, 5))
-		connect_one(victim);
+		victim_connect(victim);
 	return 0;
 }
 
@@ -161,7 +161,7 @@ static void take_connections(struct victim *victim, int listener)
 		;
 }
 
-static void check_accept(struct victim *victim)
+void victim_check_accept(struct victim *victim)
 {
 	take_connections(victim, victim->keeper);
 	close_clients(victim);
@@ -324,15 +324,15 @@ static int expected_open(const struct victim *victim,
 }
 
 const struct victim_class victim_sockets[] = {
-	{ "accept", VICTIM_MANY, .set_up = set_up_local,
-	  .prepare = prepare_accept, .call = call_accept,
-	  .complete = connect_one, .check = check_accept },
+	{ "accept", VICTIM_MANY, .set_up = victim_set_up_listener,
+	  .prepare = victim_prepare_accept, .call = call_accept,
+	  .complete = victim_connect, .check = victim_check_accept },
 	{ "accept_tcp", VICTIM_SLOW | VICTIM_MANY, .set_up = set_up_internet,
-	  .prepare = prepare_accept, .call = call_accept,
-	  .complete = connect_one, .check = check_accept },
-	{ "accept_from", VICTIM_MANY, .set_up = set_up_local,
-	  .prepare = prepare_accept, .call = call_accept_from,
-	  .complete = connect_one, .check = check_accept },
+	  .prepare = victim_prepare_accept, .call = call_accept,
+	  .complete = victim_connect, .check = victim_check_accept },
+	{ "accept_from", VICTIM_MANY, .set_up = victim_set_up_listener,
+	  .prepare = victim_prepare_accept, .call = call_accept_from,
+	  .complete = victim_connect, .check = victim_check_accept },
 	{ "connect", VICTIM_SLOW, .set_up = set_up_connect,
 	  .prepare = prepare_connect, .call = call_connect,
 	  .complete = accept_one, .check = check_connect },
