@@ -51,12 +51,14 @@
 
 /* Who waits, in classes of which there may be hundreds. */
 static const char *const names[] = {
-	"read",     "readv",       "recv",       "recv_waitall", "recv_full",
-	"recv_tcp", "await_recv",  "poll",       "write",        "writev",
-	"send",     "send_all",    "recvmsg",    "sendmsg",      "recvfrom",
-	"sendto",   "accept",      "accept_tcp", "accept_from",  "connect_tcp",
-	"splice",   "splice_full", "futex",      "sleep",        "yield",
-	"dial",
+	"read",          "readv",       "recv",        "recv_waitall",
+	"recv_full",     "recv_tcp",    "await_recv",  "poll",
+	"write",         "writev",      "send",        "send_all",
+	"recvmsg",       "sendmsg",     "recvfrom",    "sendto",
+	"accept",        "accept_tcp",  "accept_from", "connect_tcp",
+	"splice",        "splice_full", "futex",       "sleep",
+	"yield",         "dial",        "stream_view", "stream_recv",
+	"stream_accept", "stream_poll", "served_recv", "served_accept",
 };
 #define NAMES (sizeof(names) / sizeof(names[0]))
 
@@ -147,6 +149,7 @@ static bool is_code(int result)
 static void judge(struct soldier *soldier, int before)
 {
 	const struct victim *victim = &soldier->victim;
+	const unsigned traits = victim->class->traits;
 	const int result = victim->result;
 
 	if (before)
@@ -154,7 +157,7 @@ static void judge(struct soldier *soldier, int before)
 		       before);
 	else if (is_code(result))
 		expect(soldier, "whether it was told to end",
-		       rota_cancelled() != 0, true);
+		       rota_cancelled() || traits & VICTIM_SLEEPS, true);
 	else if (result == -EAGAIN)
 		expect(soldier, "whether it was a futex that changed",
 		       strcmp(victim->class->name, "futex"), 0);

@@ -44,12 +44,22 @@ int clean_lowest_descriptor(void)
 	return fd;
 }
 
+/* What tells of hunger may be armed for a while when all have been fed. */
+static void forget_famine(struct ri_tasks *tasks)
+{
+	struct rota_timer *timer = &tasks->shots.famine;
+
+	if (ri_list_empty(&tasks->shots.hungry) && ri_timer_armed(timer))
+		ri_wheel_remove(&tasks->loop.wheel, timer);
+}
+
 void clean_expect(struct referee *referee)
 {
-	const struct ri_tasks *tasks = ri_tasks_here();
+	struct ri_tasks *tasks = ri_tasks_here();
 	const struct ri_stack_class *stacks =
 		&tasks->loop.stacks.classes[tasks->stack_class];
 
+	forget_famine(tasks);
 	referee_expect(referee, "tasks alive", tasks->loop.live, 1);
 	referee_expect(referee, "tasks parked", tasks->parked, 0);
 	referee_expect(referee, "tasks that wait for a slot", tasks->blocked,

@@ -34,6 +34,7 @@ enum victim_trait {
 	VICTIM_LENT = 128,  /* the kernel has its memory until the peer has
 			       taken all, also when it was told to end */
 	VICTIM_STREAM = 256, /* its operation goes on until it is stopped */
+	VICTIM_SLEEPS = 512, /* it is told of what only its sleep came to */
 };
 
 /* How a call ended, as far as it can be known from outside. */
