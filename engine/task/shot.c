@@ -384,9 +384,13 @@ static bool feed(struct ri_tasks *tasks)
 bool ri_shots_submit(struct ri_tasks *tasks)
 {
 	struct ri_shots *shots = &tasks->shots;
+	bool more;
 
 	if (!feed(tasks))
 		return true;
+	/* Who began may have nothing to hear, and take none: once that is seen,
+	 * the next ones begin. */
+	more = shots->buffers.in_ring && !ri_list_empty(&shots->hungry);
 	while (!ri_list_empty(&shots->chores)) {
 		struct ri_shot *shot = placed(shots->chores.next);
 
@@ -394,5 +398,5 @@ bool ri_shots_submit(struct ri_tasks *tasks)
 			return true;
 		ri_list_remove(&shot->place);
 	}
-	return false;
+	return more;
 }

@@ -321,6 +321,32 @@ static void for_one_buffer_one_stream_is_tried(void **state)
 	assert_int_equal(flow.codes[2], 2);
 }
 
+/* Who is hungry has not always something to hear: of those the kernel is told
+ * too that there is no buffer. They take none, and are no reason to wait. */
+static int wait_behind_the_silent(void *arg)
+{
+	const unsigned last = FLOW_STREAMS - 1;
+	int error = take_all();
+
+	(void)arg;
+	for (unsigned i = 1; i < last; i++)
+		error |= flow_open(&flow, i, NULL);
+	error |= open_hungry(last, "x");
+	flow_view(&flow, 0);
+	flow_view(&flow, 0);
+	flow_note(&flow, flow_view(&flow, last));
+	flow_audit(&flow);
+	close_all();
+	return error;
+}
+
+static void who_is_silent_holds_up_nobody_behind_it(void **state)
+{
+	(void)state;
+	run(wait_behind_the_silent);
+	assert_int_equal(flow.codes[0], 1);
+}
+
 /* Who has read its byte waits for the next one, and has no use for a buffer. */
 static int hear_two(void *value)
 {
@@ -499,6 +525,7 @@ int main(void)
 		TEST(who_had_its_turn_in_vain_keeps_its_place),
 		TEST(so_do_all_who_had),
 		TEST(for_one_buffer_one_stream_is_tried),
+		TEST(who_is_silent_holds_up_nobody_behind_it),
 		TEST(who_waits_for_more_has_no_buffer),
 		TEST(eight_streams_share_two_buffers),
 		TEST(who_never_reads_has_no_more_than_its_due),
