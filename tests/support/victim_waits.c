@@ -44,6 +44,23 @@ static int call_sleep(struct victim *victim)
 	return rota_sleep_until(victim->deadline_ns);
 }
 
+/* One tick, due at that time. If that is past there is none to wait for. */
+static int call_tick(struct victim *victim)
+{
+	const int64_t left_ns = victim->deadline_ns - rota_now_ns();
+	struct rota_ticker ticker;
+	int result;
+
+	if (left_ns <= 0)
+		return rota_yield();
+	result = rota_ticker_open(&ticker, left_ns);
+	if (result)
+		return result;
+	result = rota_ticker_wait(&ticker, NULL);
+	rota_ticker_close(&ticker);
+	return result;
+}
+
 static void wake_sleeper(struct victim *victim)
 {
 	int64_t *clock_ns = victim->referee->clock_ns;
@@ -81,6 +98,9 @@ const struct victim_class victim_waits[] = {
 	{ "yield", VICTIM_LOCAL, .call = call_yield },
 	{ "sleep", VICTIM_LOCAL | VICTIM_TIMED, .prepare = prepare_sleep,
 	  .call = call_sleep, .complete = wake_sleeper,
+	  .expected = expected_sleep },
+	{ "tick", VICTIM_LOCAL | VICTIM_TIMED, .prepare = prepare_sleep,
+	  .call = call_tick, .complete = wake_sleeper,
 	  .expected = expected_sleep },
 	{ "await_nop", .call = call_nop },
 };

@@ -21,6 +21,7 @@ static int first(void *arg)
 	rota_idle idle;
 	rota_callback callback;
 	rota_deadline deadline;
+	rota_ticker ticker;
 	rota_output output;
 	rota_output_options options{};
 	int error;
@@ -30,6 +31,7 @@ static int first(void *arg)
 	rota_callback_begin(&callback, call, nullptr);
 	rota_deadline_begin(&deadline, ROTA_NEVER);
 	error = rota_output_open(&output, 1, &options);
+	error |= rota_ticker_open(&ticker, ROTA_SECOND);
 	error |= rota_go(&group, first, VALUE);
 	error |= rota_try_go(&group, first, VALUE);
 	error |= rota_go_background(&group, first, VALUE);
