@@ -93,7 +93,9 @@ class Echo(unittest.TestCase):
         return [f"{BIN}/rota-echo --port 0",
                 f"{BENCH} serve-bare --engine uring --port 0",
                 f"{BENCH} serve-bare --engine epoll --port 0",
-                f"{BENCH} serve-bare --engine multishot --port 0"]
+                f"{BENCH} serve-bare --engine multishot --port 0",
+                f"{BIN}/rota-echo --port 0 --stream",
+                f"{BIN}/rota-echo --port 0 --serve"]
 
     def test_each_server_echoes_without_errors(self):
         for server in self.servers():

@@ -5,13 +5,17 @@
  * each has a histogram of its own.
  *
  * The load itself must not favour it: in each round the firehose may send and
- * receive a piece, then all neighbours that have something are looked after.
+ * receive so much, then neighbours that have something are looked after.
  * Hence its events only wake the load, and it is tried in each round.
  */
 #include "host.h"
 #include "load_wire.h"
 
-/* Pieces that are received in a round: together one message. */
+/* In a round: 1 MiB, less than what sockets hold on their way, so it is the
+ * server that keeps them full or not. */
+#define MESSAGES_MAX 16
+
+/* Pieces of a message. */
 #define PIECES (LOAD_FIREHOSE_BYTES / LOAD_SCRATCH_BYTES)
 
 static void begin(struct load *load, struct load_connection *connection,
@@ -43,15 +47,16 @@ static void on_returned(struct load *load, struct load_connection *connection,
 		begin(load, connection, now_ns);
 }
 
-/* A round of the firehose; whether it got on. */
-static bool pour(struct load *load)
+/* Sends a message and receives as much, as far as the socket goes along;
+ * whether it got on. */
+static bool pour_message(struct load *load)
 {
 	struct load_connection *firehose = load->apart;
 	const uint64_t before = load_bytes_moved(firehose);
 
-	if (firehose->fd >= 0 && firehose->sent < firehose->allowed)
+	if (firehose->sent < firehose->allowed)
 		load_send(load, firehose);
-	else if (firehose->fd >= 0 && host_now_ns() < load->deadline_ns)
+	else if (host_now_ns() < load->deadline_ns)
 		load_allow(load, firehose);
 	for (unsigned int piece = 0; piece < PIECES && firehose->fd >= 0 &&
 				     load_bytes_out(firehose) > 0;
@@ -59,6 +64,15 @@ static bool pour(struct load *load)
 		if (!load_receive_piece(load, firehose))
 			break;
 	return load_bytes_moved(firehose) != before;
+}
+
+/* A round of the firehose; whether it may get on at once. */
+static bool pour(struct load *load)
+{
+	for (unsigned int count = 0; count < MESSAGES_MAX; count++)
+		if (load->apart->fd < 0 || !pour_message(load))
+			return false;
+	return true;
 }
 
 int load_turn_firehose(struct load *load, uint64_t duration_ns,
