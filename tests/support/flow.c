@@ -129,7 +129,7 @@ static void hear(struct flow *flow, unsigned i, const char *data, int n)
 	const unsigned count = n > 0 ? (unsigned)n : 0;
 
 	flow_expect(flow, heard + count < FLOW_TEXT, "too much is heard");
-	if (heard + count >= FLOW_TEXT)
+	if (!count || heard + count >= FLOW_TEXT)
 		return;
 	if (count)
 		memcpy(flow->text[i] + heard, data, count);
