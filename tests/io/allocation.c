@@ -194,6 +194,44 @@ static int wind_down(int rounds)
 	return error;
 }
 
+/* A stream for each round, and what it hands out. */
+static int stream(const int pair[2], int rounds)
+{
+	char buffer[8];
+	int error = 0;
+
+	for (int i = 0; i < rounds && !error; i++) {
+		struct rota_stream stream;
+		struct rota_view view;
+
+		error = rota_receive_stream_open(&stream, pair[0], NULL);
+		if (error)
+			break;
+		error = rota_send_all(pair[1], "a view and more", 15, NULL);
+		if (rota_stream_view(&stream, &view) != 15)
+			error = -EPROTO;
+		rota_view_keep(&stream, &view);
+		rota_view_release(&view);
+		error |= rota_send_all(pair[1], "a copy", 6, NULL);
+		if (rota_stream_recv(&stream, buffer, 8) != 6)
+			error = -EPROTO;
+		rota_stream_close(&stream);
+	}
+	return error;
+}
+
+/* What is measured, so many times. */
+static int work(struct server *server, const int spare[2], int rounds)
+{
+	int error = ask(server->pair[1], rounds);
+
+	if (!error)
+		error = fan_out(spare[0], rounds);
+	if (!error)
+		error = wind_down(rounds);
+	return error ? error : stream(spare, rounds);
+}
+
 static int count(void *arg)
 {
 	struct server *server = arg;
@@ -206,19 +244,11 @@ static int count(void *arg)
 	rota_group_open(&group, NULL);
 	error = rota_go(&group, serve, server->pair[0]);
 	if (!error)
-		error = ask(server->pair[1], WARM_ROUNDS);
-	if (!error)
-		error = fan_out(spare[0], WARM_ROUNDS);
-	if (!error)
-		error = wind_down(WARM_ROUNDS);
+		error = work(server, spare, WARM_ROUNDS);
 	allocated = allocations;
 	mapped = server->kernel.calls[TEST_MAP];
 	if (!error)
-		error = ask(server->pair[1], ROUNDS);
-	if (!error)
-		error = fan_out(spare[0], ROUNDS);
-	if (!error)
-		error = wind_down(ROUNDS);
+		error = work(server, spare, ROUNDS);
 	server->allocated = allocations - allocated;
 	server->mapped = server->kernel.calls[TEST_MAP] - mapped;
 	rota_close(server->pair[1]);
