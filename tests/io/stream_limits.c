@@ -356,6 +356,39 @@ static void stopped_late_it_begins_again(void **state)
 		assert_int_equal(flow.codes[i], expected[i]);
 }
 
+/* The kernel may hand over a buffer with nothing in it. */
+static int hear_nothing(void *arg)
+{
+	int error = flow_open(arg, 0, NULL), opcode = IORING_OP_RECV;
+
+	flow_settle();
+	test_kernel_hold(&flow.kernel, test_hold_opcode, &opcode);
+	flow_say(&flow, 0, "lost");
+	flow_settle();
+	flow_note(&flow, (int)test_kernel_held(&flow.kernel));
+	test_kernel_held_at(&flow.kernel, 0)->res = 0;
+	test_kernel_hold(&flow.kernel, NULL, NULL);
+	test_kernel_release_all(&flow.kernel);
+	flow_settle();
+	flow_note(&flow, (int)flow_held(&flow, 0));
+	flow_note(&flow, rota_stream_ready(&flow.streams[0]));
+	flow_audit(&flow);
+	flow_say(&flow, 0, "heard");
+	flow_note(&flow, flow_view(&flow, 0));
+	flow_close(&flow, 0);
+	return error;
+}
+
+static void a_buffer_with_nothing_in_it_goes_back_at_once(void **state)
+{
+	static const int expected[] = { 1, 0, false, 5 };
+
+	(void)state;
+	run(hear_nothing);
+	for (unsigned i = 0; i < 4; i++)
+		assert_int_equal(flow.codes[i], expected[i]);
+}
+
 /* One engine after the other, on one thread. */
 static void each_engine_has_its_own_buffers(void **state)
 {
@@ -382,6 +415,7 @@ int main(void)
 		TEST(completions_that_overflow_cost_no_bytes),
 		TEST(while_the_kernel_takes_no_entries_streams_wait),
 		TEST(stopped_late_it_begins_again),
+		TEST(a_buffer_with_nothing_in_it_goes_back_at_once),
 		TEST(each_engine_has_its_own_buffers),
 	};
 
