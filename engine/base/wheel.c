@@ -115,6 +115,19 @@ int64_t ri_wheel_next_ns(const struct ri_wheel *wheel)
 	return next_ns;
 }
 
+/* The timers of a slot lie where they are waited for, on as many stacks: each
+ * one names the next, so that one miss waits for the other. From both ends they
+ * are two at a time. */
+static void touch(const struct rota_link *head)
+{
+	const struct rota_link *first = head->next, *last = head->prev;
+
+	while (first != last && first->prev != last) {
+		first = first->next;
+		last = last->prev;
+	}
+}
+
 /* Time enters a slot: its timers are put where they belong now, which is a
  * lower level for each of them. */
 static void enter_slot(struct ri_wheel *wheel, unsigned level, unsigned slot)
@@ -124,6 +137,7 @@ static void enter_slot(struct ri_wheel *wheel, unsigned level, unsigned slot)
 
 	wheel->time_ns = slot_start(wheel, level, slot);
 	slot_emptied(wheel, head);
+	touch(head);
 	while ((link = ri_list_take(head)))
 		place(wheel, timer_of(link));
 }
