@@ -47,6 +47,7 @@ struct options {
 	const char *path; /* of a Unix socket, or NULL */
 	int64_t idle_ns;  /* 0: none */
 	unsigned connections_max;
+	unsigned buffers; /* that streams share; 0: rota's default */
 	int64_t grace_ns;
 	bool quiet;
 };
@@ -435,6 +436,7 @@ static const char usage[] =
 	"  --unix PATH            listen on a Unix socket instead\n"
 	"  --stream               receive into buffers that all share\n"
 	"  --serve                the same, and no stack while idle\n"
+	"  --buffers N            that they share (256)\n"
 	"  --idle-timeout-ms MS   ends connections that say nothing (none)\n"
 	"  --max-connections N    more wait in the backlog (the descriptor "
 	"limit)\n"
@@ -472,6 +474,7 @@ static const struct option long_options[] = {
 	{ "grace-ms", required_argument, NULL, 'g' },
 	{ "stream", no_argument, NULL, 'r' },
 	{ "serve", no_argument, NULL, 's' },
+	{ "buffers", required_argument, NULL, 'b' },
 	{ "quiet", no_argument, NULL, 'q' },
 	{ "help", no_argument, NULL, 'h' },
 	{ NULL, 0, NULL, 0 },
@@ -510,6 +513,9 @@ static void take_option(struct options *options, int option)
 	case 's':
 		options->style = STYLE_SERVE;
 		break;
+	case 'b':
+		options->buffers = (unsigned)number("buffers", optarg, 8192);
+		break;
 	case 'q':
 		options->quiet = true;
 		break;
@@ -545,6 +551,7 @@ int main(int argc, char **argv)
 			     .grace_ns = 5 * ROTA_SECOND,
 			     .connections_max = raise_limit() },
 	};
+	struct rota_config config = { 0 };
 	sigset_t stop;
 
 	parse(&server.options, argc, argv);
@@ -557,5 +564,6 @@ int main(int argc, char **argv)
 		perror("rota-echo: signalfd");
 		return 1;
 	}
-	return rota_run(NULL, run, &server) < 0;
+	config.stream_buffers = server.options.buffers;
+	return rota_run(&config, run, &server) < 0;
 }
