@@ -30,7 +30,7 @@
 
 #include <cmocka.h>
 
-#define ROUNDS 500
+#define ROUNDS 300
 #define LINES_MAX 8
 #define KEPT_MAX 24
 #define BYTES_MAX 3000
