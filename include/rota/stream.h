@@ -213,7 +213,8 @@ struct rota_service {
  * To sleep is to be idle (idle.h): it ends with the code of the group when that
  * is cancelled, with -ESHUTDOWN when it drains, with -ETIME after idle_ns, and
  * the stream's verb in fn then returns that code, once, if nothing has landed.
- * A name given by rota_task_set_name stands until fn returns. */
+ * A name given by rota_task_set_name stands until fn returns. Its value, as a
+ * group's `discard` gets it, is private. */
 int rota_stream_serve_at(struct rota_group *group, struct rota_stream *stream,
 			 struct rota_service service,
 			 const struct rota_site *site)
