@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Accept streams: what lands is a descriptor. The queue has room for all that
- * may land until the kernel has stopped: whatever its completion ring holds
- * when that is first looked at, and once more.
+ * may land until the kernel has stopped, and while it takes no entries it does
+ * not stop: so for as many as this process may have, which is only a number of
+ * pages that nobody touches. It begins anew whenever it is empty.
  */
 #include "io/accept.h"
 #include "io/starved.h"
@@ -11,9 +12,13 @@
 #include "task/operation.h"
 
 #include <errno.h>
+#include <sys/resource.h>
 
 #define ALLOWED_DEFAULT 64u
 #define ALLOWED_MAX 4096u
+
+/* Descriptors a process may have, where nobody has asked for more of them. */
+#define LANDED_MAX 1048576u
 
 static void prepare(const struct ri_shot *shot, struct io_uring_sqe *entry)
 {
@@ -71,8 +76,11 @@ static void land(struct ri_tasks *tasks, struct ri_shot *shot,
 static int pop(struct ri_shot *shot)
 {
 	struct ri_shot_queue *queue = shot->queue;
+	const int fd = queue->items[queue->head++ & (queue->room - 1)];
 
-	return queue->items[queue->head++ & (queue->room - 1)];
+	if (!landed(shot))
+		queue->head = queue->tail = 0;
+	return fd;
 }
 
 static size_t queue_bytes(unsigned room)
@@ -98,16 +106,29 @@ static const struct ri_shot_kind kind = {
 	.verb = "rota_stream_accept",
 };
 
+/* A power of two. What the completion ring holds may be there twice: what had
+ * landed when it was first looked at, and what came until the kernel heard. */
+static unsigned room_for(const struct ri_tasks *tasks, unsigned allowed)
+{
+	unsigned room = 2 * tasks->loop.ring.uring.cq.ring_entries;
+	struct rlimit limit = { 0 };
+
+	getrlimit(RLIMIT_NOFILE, &limit);
+	if (limit.rlim_cur > LANDED_MAX)
+		limit.rlim_cur = LANDED_MAX;
+	while (room < 2 * allowed || room < limit.rlim_cur)
+		room *= 2;
+	return room;
+}
+
 static int map_queue(const struct ri_tasks *tasks, unsigned allowed,
 		     struct ri_shot_queue **queue)
 {
 	const struct ri_kernel *kernel = tasks->loop.kernel;
-	unsigned room = 2 * tasks->loop.ring.uring.cq.ring_entries;
+	const unsigned room = room_for(tasks, allowed);
 	void *start;
 	int error;
 
-	while (room < 2 * allowed)
-		room *= 2;
 	error = kernel->map(kernel, queue_bytes(room), &start);
 	if (error < 0)
 		return error;

@@ -311,6 +311,32 @@ static void none_is_lost_when_completions_overflow(void **state)
 	assert_true(seen.codes[0] > 3);
 }
 
+/* They come one after the other, and the kernel cannot be told to stop. */
+static int come_in_a_jam(void *arg)
+{
+	struct seen *seen = arg;
+	int error = open_stream(seen) | settle();
+
+	seen->kernel.submit_error = -EAGAIN;
+	for (int i = 0; i < 20; i++)
+		error |= callers_come(&seen->callers, 2) | settle();
+	note(seen, 0);
+	seen->kernel.submit_error = 0;
+	error |= take(seen, 40);
+	return error | close_stream(seen);
+}
+
+static void none_is_lost_while_the_kernel_takes_no_entries(void **state)
+{
+	struct seen seen = { .config = { .entries = 2, .completions = 4 },
+			     .options = { .items_max = 2 } };
+
+	(void)state;
+	run(come_in_a_jam, &seen);
+	assert_string_equal(seen.callers.order, "abcdefghijklmnopqrst"
+						"uvwxyzabcdefghijklmn");
+}
+
 struct server {
 	struct seen *seen;
 	unsigned calls;
@@ -416,6 +442,8 @@ int main(void)
 			those_that_land_while_it_is_closed_are_closed_too),
 		cmocka_unit_test(two_of_one_listener_share_who_comes),
 		cmocka_unit_test(none_is_lost_when_completions_overflow),
+		cmocka_unit_test(
+			none_is_lost_while_the_kernel_takes_no_entries),
 		cmocka_unit_test(who_serves_a_listener_needs_no_stack_either),
 		cmocka_unit_test(without_memory_or_at_the_bound_it_is_refused),
 	};
