@@ -97,8 +97,40 @@ static void begin_idle_time(struct ri_tasks *tasks, struct rota_stream *stream)
 	ri_loop_arm(&tasks->loop, timer);
 }
 
-/* False: the sleep is over before it has begun, and what it came to is told. */
-static bool begin_sleep(struct ri_tasks *tasks, struct rota_stream *stream)
+/* It is idle no more. True: its idleness came to something, and to nothing
+ * around it that each verb tells by itself. */
+static bool stop_idling(struct rota_scope *scope)
+{
+	scope->kind = RI_SCOPE_STREAM;
+	return scope->code && !scope->parent->code;
+}
+
+/* That is over, and so is what it came to. */
+static void forget_code(struct rota_scope *scope)
+{
+	scope->code = 0;
+	scope->codes &= RI_CODE_SHUTDOWN;
+	scope->cause = (struct rota_cancellation){ 0, NULL };
+}
+
+/* What only its sleep came to is told once. If something has landed meanwhile
+ * it did not stay idle, and nothing is told: a loop with much to do must not
+ * close the busy ones. */
+static void end_sleep(const struct ri_tasks *tasks, struct rota_stream *stream)
+{
+	struct rota_scope *scope = &stream->scope;
+
+	if (!stop_idling(scope))
+		return;
+	if (!ri_shot_ready(tasks, stream->shot)) {
+		stream->told = scope->code;
+		stream->drained |= scope->code == -ESHUTDOWN;
+	}
+	forget_code(scope);
+}
+
+/* False: it is told first that its group drains. */
+static bool start_idling(struct rota_stream *stream)
 {
 	if (stream->scope.codes & RI_CODE_SHUTDOWN && !stream->drained) {
 		stream->drained = true;
@@ -106,28 +138,35 @@ static bool begin_sleep(struct ri_tasks *tasks, struct rota_stream *stream)
 		return false;
 	}
 	stream->scope.kind = RI_SCOPE_IDLE;
+	return true;
+}
+
+/* False: the sleep is over before it has begun, and what it came to is told. */
+static bool begin_sleep(struct ri_tasks *tasks, struct rota_stream *stream)
+{
+	if (!start_idling(stream))
+		return false;
 	if (stream->idle_ns > 0)
 		begin_idle_time(tasks, stream);
 	return true;
 }
 
-/* What is over around it, each verb tells by itself; what only its sleep came
- * to is told once. If something has landed meanwhile it did not stay idle, and
- * nothing is told: a loop with much to do must not close the busy ones. */
-static void end_sleep(const struct ri_tasks *tasks, struct rota_stream *stream)
+bool ri_served_rest(struct rota_stream *stream)
+{
+	const struct rota_scope *scope = &stream->scope;
+
+	return stream->served && scope->owner->scope == scope &&
+	       start_idling(stream);
+}
+
+void ri_served_go_on(struct rota_stream *stream, int code)
 {
 	struct rota_scope *scope = &stream->scope;
 
-	scope->kind = RI_SCOPE_STREAM;
-	if (!scope->code || scope->parent->code)
+	if (!stop_idling(scope))
 		return;
-	if (!ri_shot_ready(tasks, stream->shot)) {
-		stream->told = scope->code;
-		stream->drained |= scope->code == -ESHUTDOWN;
-	}
-	scope->code = 0;
-	scope->codes &= RI_CODE_SHUTDOWN;
-	scope->cause = (struct rota_cancellation){ 0, NULL };
+	stream->drained |= code == -ESHUTDOWN;
+	forget_code(scope);
 }
 
 static rota_task_fn serve;

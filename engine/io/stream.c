@@ -88,7 +88,6 @@ struct ri_shot *ri_stream_use(struct rota_stream *stream,
 int ri_stream_wait(struct rota_stream *stream, bool *over)
 {
 	struct ri_shot *shot = stream->shot;
-	const int told = stream->told;
 	int code;
 
 	*over = ri_shot_is_over(shot);
@@ -96,9 +95,9 @@ int ri_stream_wait(struct rota_stream *stream, bool *over)
 		stream->ended = true;
 		return shot->end;
 	}
-	stream->told = 0;
-	if (told)
-		return told;
+	code = ri_stream_told(stream);
+	if (code)
+		return code;
 	code = ri_shot_wait(ri_tasks_here(), shot);
 	/* Not of a scope inside of it: then who serves has to end. */
 	stream->ended |= code && code == stream->scope.code;

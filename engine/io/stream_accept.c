@@ -179,12 +179,20 @@ int rota_accept_stream_open_at(struct rota_stream *stream, int listener,
 }
 
 /* There was no descriptor or no memory for the next one. */
-static int outlive_shortage(struct ri_tasks *tasks, struct ri_shot *shot)
+static int outlive_shortage(struct ri_tasks *tasks, struct rota_stream *stream)
 {
-	const int error = ri_starved_wait(tasks, shot->fd, shot->end);
+	struct ri_shot *shot = stream->shot;
+	const bool rests = ri_served_rest(stream);
+	int error = ri_stream_told(stream);
 
-	if (error)
+	if (!error)
+		error = ri_starved_wait(tasks, shot->fd, shot->end);
+	if (rests)
+		ri_served_go_on(stream, error);
+	if (error) {
+		stream->ended |= error == stream->scope.code;
 		return error;
+	}
 	shot->flags &= (uint8_t)~RI_SHOT_STARVED;
 	ri_shot_review(tasks, shot);
 	return 0;
@@ -199,7 +207,7 @@ int rota_stream_accept(struct rota_stream *stream)
 	while (!has_item(shot)) {
 		bool over = false;
 		const int code = shot->flags & RI_SHOT_STARVED
-					 ? outlive_shortage(tasks, shot)
+					 ? outlive_shortage(tasks, stream)
 					 : ri_stream_wait(stream, &over);
 
 		if (code || over)

@@ -165,7 +165,8 @@ int rota_stream_poll(struct rota_stream *stream)
 	__attribute__((warn_unused_result));
 
 /* Would the stream's verb return at once: because something has landed, or the
- * stream has ended? Never suspends. */
+ * stream has ended? True also of an accept stream for which there is no
+ * descriptor or no memory: that its verb waits for. Never suspends. */
 bool rota_stream_ready(const struct rota_stream *stream);
 
 /* Closes it: when it returns, the kernel has let go of it, what had landed is
@@ -213,8 +214,9 @@ struct rota_service {
  * To sleep is to be idle (idle.h): it ends with the code of the group when that
  * is cancelled, with -ESHUTDOWN when it drains, with -ETIME after idle_ns, and
  * the stream's verb in fn then returns that code, once, if nothing has landed.
- * A name given by rota_task_set_name stands until fn returns. Its value, as a
- * group's `discard` gets it, is private. */
+ * To wait for a descriptor in rota_stream_accept is to be idle too. A name given
+ * by rota_task_set_name stands until fn returns. Its value, as a group's
+ * `discard` gets it, is private. */
 int rota_stream_serve_at(struct rota_group *group, struct rota_stream *stream,
 			 struct rota_service service,
 			 const struct rota_site *site)

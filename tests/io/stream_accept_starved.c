@@ -318,6 +318,49 @@ static void what_the_kernel_says_behind_a_close_is_not_told(void **state)
 	assert_int_equal(seen.log.lines, 0);
 }
 
+/* Who serves the stream: it says what it is told. */
+static int serve(struct rota_stream *stream, void *arg)
+{
+	struct seen *seen = arg;
+	const int fd = rota_stream_accept(stream);
+
+	if (fd >= 0)
+		return callers_take(&seen->callers, fd);
+	seen->codes[0] = fd;
+	seen->codes[1] = rota_cancelled();
+	seen->times_ns[0] = test_now_ns();
+	rota_stream_close(stream);
+	return 0;
+}
+
+static int drain_in_poverty(void *arg)
+{
+	struct seen *seen = arg;
+	int error = open_stream(seen);
+
+	rota_group_open(&seen->group, NULL);
+	error |= rota_stream_serve(&seen->group, &seen->stream, serve, seen);
+	error |= callers_come(&seen->callers, 1);
+	starve(seen);
+	error |= rota_sleep(25 * ROTA_MILLISECOND);
+	rota_group_drain(&seen->group, ROTA_SECOND);
+	error |= rota_group_wait(&seen->group);
+	feed(seen);
+	callers_close(&seen->callers);
+	return error;
+}
+
+static void to_wait_for_a_descriptor_is_to_be_idle_too(void **state)
+{
+	struct seen seen = { .done = false };
+
+	(void)state;
+	run(drain_in_poverty, &seen);
+	assert_int_equal(seen.codes[0], -ESHUTDOWN);
+	assert_int_equal(seen.codes[1], 0);
+	assert_int_equal(seen.times_ns[0], 25 * ROTA_MILLISECOND);
+}
+
 int main(void)
 {
 	static const struct CMUnitTest tests[] = {
@@ -330,6 +373,7 @@ int main(void)
 			closed_before_anybody_asks_it_is_ebadf_at_once),
 		cmocka_unit_test(
 			what_the_kernel_says_behind_a_close_is_not_told),
+		cmocka_unit_test(to_wait_for_a_descriptor_is_to_be_idle_too),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
