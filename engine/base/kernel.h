@@ -94,6 +94,8 @@ struct ri_kernel {
 			     void *address, unsigned *bytes);
 	int (*peer_address)(const struct ri_kernel *kernel, int fd,
 			    void *address, unsigned *bytes);
+	/* ioctl(2), FIONREAD: bytes that a socket has for its reader */
+	int (*unread)(const struct ri_kernel *kernel, int fd);
 	/* ftruncate(2), for rings without that operation */
 	int (*truncate)(const struct ri_kernel *kernel, int fd, int64_t bytes);
 	/* futex(2), FUTEX_WAKE: how many were woken. Does not block. */

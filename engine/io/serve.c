@@ -17,6 +17,7 @@
  * later and later.
  */
 #include "io/stream.h"
+#include "rota/clock.h"
 #include "task/group.h"
 #include "task/scope.h"
 
@@ -56,14 +57,30 @@ static struct rota_stream *stream_of(struct rota_timer *timer)
 	return ri_container(scope, struct rota_stream, scope);
 }
 
+static void begin_idle_time(struct ri_tasks *tasks, struct rota_stream *stream);
+
+/* Has its peer sent something, for which there was no buffer? */
+static bool is_hungry(const struct ri_tasks *tasks, const struct ri_shot *shot)
+{
+	const struct ri_kernel *kernel = tasks->loop.kernel;
+
+	return shot->flags & RI_SHOT_HUNGRY &&
+	       kernel->unread(kernel, shot->fd) > 0;
+}
+
 static void idle_over(struct rota_timer *timer)
 {
 	const struct rota_cancellation cause = { -ETIME, NULL };
-	struct rota_scope *scope = &stream_of(timer)->scope;
+	struct rota_stream *stream = stream_of(timer);
+	struct ri_tasks *tasks = ri_tasks_here();
 
 	/* Awake: it is armed again when the member falls asleep. */
-	if (scope->kind == RI_SCOPE_IDLE && !scope->code)
-		ri_scope_cancel(ri_tasks_here(), scope, -ETIME, cause);
+	if (stream->scope.kind != RI_SCOPE_IDLE || stream->scope.code)
+		return;
+	if (is_hungry(tasks, stream->shot))
+		begin_idle_time(tasks, stream);
+	else
+		ri_scope_cancel(tasks, &stream->scope, -ETIME, cause);
 }
 
 /* The idle time has begun again since the timer was put on the wheel. It may be
@@ -84,10 +101,7 @@ static void begin_idle_time(struct ri_tasks *tasks, struct rota_stream *stream)
 {
 	struct rota_timer *timer = &stream->scope.timer;
 
-	/* The clock as it was read last: one reading a turn. */
-	if (__builtin_add_overflow(tasks->loop.now_ns, stream->idle_ns,
-				   &stream->due_ns))
-		stream->due_ns = INT64_MAX;
+	stream->due_ns = rota_after_ns(stream->idle_ns);
 	if (ri_timer_armed(timer)) {
 		timer->fire = idle_due;
 		return;
@@ -183,6 +197,7 @@ static bool fall_asleep(struct ri_tasks *tasks, struct rota_task *self,
 	served->wait = (struct ri_wait){ .what = "rota_stream_serve",
 					 .interrupt = interrupt,
 					 .since_ns = tasks->loop.now_ns };
+	ri_shot_expected(tasks, stream->shot);
 	stream->shot->waiter = self;
 	ri_task_doze(tasks, self, serve, &served->wait);
 	return true;

@@ -9,6 +9,7 @@
 #include <fcntl.h>
 #include <linux/futex.h>
 #include <liburing.h>
+#include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
@@ -157,6 +158,15 @@ static int peer_address(const struct ri_kernel *kernel, int fd, void *address,
 	return or_errno(getpeername(fd, address, bytes));
 }
 
+static int unread(const struct ri_kernel *kernel, int fd)
+{
+	int bytes = 0;
+	const int error = or_errno(ioctl(fd, FIONREAD, &bytes));
+
+	(void)kernel;
+	return error ? error : bytes;
+}
+
 static int truncate_file(const struct ri_kernel *kernel, int fd, int64_t bytes)
 {
 	(void)kernel;
@@ -204,6 +214,7 @@ const struct ri_kernel ri_kernel_linux = {
 	.get_option = get_option,
 	.local_address = local_address,
 	.peer_address = peer_address,
+	.unread = unread,
 	.truncate = truncate_file,
 	.futex_wake = futex_wake,
 	.process_open = process_open,

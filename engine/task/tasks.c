@@ -29,7 +29,7 @@ size_t ri_task_describe(const struct ri_tasks *tasks,
 		waited_ns = tasks->loop.now_ns - wait->since_ns;
 	} else if (tasks->loop.current == &task->fiber) {
 		state = "runs";
-	} else if (!task->fiber.sp) {
+	} else if (!task->fiber.sp && task->scope == &task->group->scope) {
 		state = "has not started";
 	}
 	length = snprintf(line, RI_TASK_LINE_BYTES,

@@ -29,9 +29,10 @@
  * line that opened it. Only the task that opened it (then: the member that
  * serves it) may use it; another one aborts.
  *
- * Cancels, deadlines: in a cancelled task a verb of a stream returns the code
- * at once; one that waits is woken with it. The stream goes on: nothing that
- * has landed is lost by that, and it can be read in a shield.
+ * Cancels, deadlines: a verb of a stream never waits in a cancelled task, and
+ * one that waits is woken. What has landed by then is handed out still, and
+ * then the code; no more lands, unless the task waits for it again, in a shield
+ * or when the deadline is ended.
  *
  * Closes: a rota_close of the descriptor by another task ends the stream with
  * -EBADF, behind what has landed.

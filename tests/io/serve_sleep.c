@@ -26,8 +26,7 @@ struct seen {
 	struct rota_group group;
 	struct test_served served;
 	struct test_served other;
-	unsigned buffers; /* of the engine; 0: its default */
-	int outcome;      /* of the group */
+	int outcome; /* of the group */
 	unsigned calls;
 	int codes[4];
 };
@@ -35,8 +34,7 @@ struct seen {
 /* Runs fn under the clock, and asserts that no descriptor is left. */
 static void run(int (*fn)(void *), struct seen *seen)
 {
-	const struct rota_config config = { .log = test_log_nothing,
-					    .stream_buffers = seen->buffers };
+	const struct rota_config config = { .log = test_log_nothing };
 	const unsigned before = test_process_descriptors();
 
 	assert_int_equal(test_run_timed_with(&config, &seen->kernel, fn, seen),
@@ -509,65 +507,6 @@ static void who_does_not_end_when_it_drains_sleeps_on(void **state)
 	assert_int_equal(seen.outcome, 0);
 }
 
-/* Copies, when it is woken: there is no buffer for it. */
-static int take_copy(struct rota_stream *stream, void *arg)
-{
-	struct test_served *served = arg;
-	char bytes[16];
-	const int n = rota_stream_recv(stream, bytes, sizeof(bytes));
-
-	served->calls++;
-	if (n > 0) {
-		served->bytes += (unsigned)n;
-		return 0;
-	}
-	served->codes[served->told] = n;
-	served->times_ns[served->told++] = rota_now_ns();
-	test_served_close(served);
-	return 0;
-}
-
-/* The loop's two buffers are kept, so there is none for who sleeps. After a
- * second that is told. */
-static int hunger(void *arg)
-{
-	struct seen *seen = arg;
-	struct rota_view views[2];
-	int error = test_served_open(&seen->other);
-
-	for (int i = 0; i < 2; i++) {
-		error |= test_served_give(&seen->other, 4096);
-		error |= rota_stream_view(&seen->other.stream, &views[i]) <= 0;
-		rota_view_keep(&seen->other.stream, &views[i]);
-	}
-	rota_group_open(&seen->group, NULL);
-	error |= test_served_open(&seen->served);
-	error |= rota_stream_serve(&seen->group, &seen->served.stream,
-				   take_copy, &seen->served);
-	error |= test_served_settle();
-	error |= join(seen);
-	for (int i = 0; i < 2; i++)
-		rota_view_release(&views[i]);
-	test_served_close(&seen->other);
-	return error;
-}
-
-static void without_a_buffer_its_idle_time_is_told_too(void **state)
-{
-	static const int64_t idle_ns[] = { IDLE_NS, 3 * ROTA_SECOND };
-
-	(void)state;
-	for (int i = 0; i < 2; i++) {
-		struct seen seen = { .outcome = 1,
-				     .buffers = 2,
-				     .served = { .idle_ns = idle_ns[i] } };
-
-		run(hunger, &seen);
-		assert_int_equal(seen.served.told, 1);
-		assert_told(&seen.served, 0, -ETIME, idle_ns[i]);
-	}
-}
-
 int main(void)
 {
 	static const struct CMUnitTest tests[] = {
@@ -593,7 +532,6 @@ int main(void)
 		cmocka_unit_test(a_drain_of_a_group_around_does_the_same),
 		cmocka_unit_test(who_works_longer_than_the_grace_is_cancelled),
 		cmocka_unit_test(who_does_not_end_when_it_drains_sleeps_on),
-		cmocka_unit_test(without_a_buffer_its_idle_time_is_told_too),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

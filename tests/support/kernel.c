@@ -341,6 +341,13 @@ static int peer_address(const struct ri_kernel *table, int fd, void *address,
 						    address, bytes);
 }
 
+static int unread(const struct ri_kernel *table, int fd)
+{
+	const int error = note(kernel_of(table), TEST_UNREAD, fd);
+
+	return error ? error : ri_kernel_linux.unread(&ri_kernel_linux, fd);
+}
+
 static int truncate_file(const struct ri_kernel *table, int fd, int64_t bytes)
 {
 	const int error = note(kernel_of(table), TEST_TRUNCATE, fd);
@@ -398,6 +405,7 @@ void test_kernel_init(struct test_kernel *kernel)
 		.get_option = get_option,
 		.local_address = local_address,
 		.peer_address = peer_address,
+		.unread = unread,
 		.truncate = truncate_file,
 		.futex_wake = futex_wake,
 		.process_open = process_open,

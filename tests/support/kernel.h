@@ -44,6 +44,7 @@ enum test_call {
 	TEST_GET_OPTION, /* (option) */
 	TEST_LOCAL_ADDRESS,
 	TEST_PEER_ADDRESS,
+	TEST_UNREAD,
 	TEST_TRUNCATE,
 	TEST_FUTEX_WAKE,   /* (count) */
 	TEST_PROCESS_OPEN, /* (process) */
