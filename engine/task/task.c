@@ -89,60 +89,50 @@ int rota_yield(void)
 	return 0;
 }
 
-/* In the frame of who sleeps. */
-struct sleep {
-	struct ri_wait wait;
-	struct rota_timer timer;
-	struct rota_task *task;
-};
-
 static void sleep_interrupt(struct ri_tasks *tasks, struct rota_task *task)
 {
-	struct sleep *sleep = ri_container(task->wait, struct sleep, wait);
+	struct rota_timer *timer = ri_task_timer(tasks, task);
 
-	if (sleep->timer.link.next)
-		ri_wheel_remove(&tasks->loop.wheel, &sleep->timer);
+	if (ri_timer_armed(timer))
+		ri_wheel_remove(&tasks->loop.wheel, timer);
 	ri_wake(tasks, task, task->scope->code);
 }
 
 static void sleep_over(struct rota_timer *timer)
 {
-	ri_wake(ri_tasks_here(), ri_container(timer, struct sleep, timer)->task,
-		0);
+	struct ri_tasks *tasks = ri_tasks_here();
+
+	ri_wake(tasks, &tasks->slab[timer - tasks->timers], 0);
 }
 
 int rota_sleep_until(int64_t deadline_ns)
 {
 	struct rota_task *self = ri_task_self("rota_sleep");
 	struct ri_tasks *tasks = ri_tasks_here();
-	struct sleep sleep = {
-		.wait = { .what = "sleep", .interrupt = sleep_interrupt },
-		.timer = { .deadline_ns = deadline_ns, .fire = sleep_over },
-		.task = self,
-	};
+	struct ri_wait wait = { .what = "sleep", .interrupt = sleep_interrupt };
+	struct rota_timer *timer = ri_task_timer(tasks, self);
 
 	ri_task_check_scope(self);
 	if (self->scope->code)
 		return self->scope->code;
-	if (deadline_ns != INT64_MAX &&
-	    !ri_loop_arm_wait(&tasks->loop, &sleep.timer))
+	timer->deadline_ns = deadline_ns;
+	timer->fire = sleep_over;
+	if (deadline_ns != INT64_MAX && !ri_loop_arm_wait(&tasks->loop, timer))
 		return rota_yield();
-	return ri_park(tasks, self, &sleep.wait);
+	return ri_park(tasks, self, &wait);
 }
 
 void ri_task_rest(const char *verb, int64_t duration_ns)
 {
 	struct rota_task *self = ri_task_self(verb);
 	struct ri_tasks *tasks = ri_tasks_here();
-	struct sleep sleep = {
-		.wait = { .what = verb },
-		.timer = { .deadline_ns = rota_after_ns(duration_ns),
-			   .fire = sleep_over },
-		.task = self,
-	};
+	struct ri_wait wait = { .what = verb };
+	struct rota_timer *timer = ri_task_timer(tasks, self);
 
-	ri_loop_arm(&tasks->loop, &sleep.timer);
-	ri_park(tasks, self, &sleep.wait);
+	timer->deadline_ns = rota_after_ns(duration_ns);
+	timer->fire = sleep_over;
+	ri_loop_arm(&tasks->loop, timer);
+	ri_park(tasks, self, &wait);
 }
 
 int rota_sleep(int64_t duration_ns)

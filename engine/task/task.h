@@ -97,6 +97,7 @@ struct ri_tasks {
 	unsigned made;             /* records of the slab used so far */
 	unsigned max;              /* the bound */
 	size_t slab_bytes;         /* of all records */
+	struct rota_timer *timers; /* one for each record, behind them */
 	uint32_t next_id;          /* the id of the next task */
 	unsigned parked;           /* tasks in a wait, for counters */
 	unsigned blocked;          /* ... for a slot of a group */
@@ -154,6 +155,15 @@ static inline bool ri_tasks_have(const struct ri_tasks *tasks,
 				 const struct rota_task *task)
 {
 	return (uintptr_t)task - (uintptr_t)tasks->slab < tasks->slab_bytes;
+}
+
+/* What ends the sleep of a task. Not in the frame that sleeps: a timer moves
+ * from slot to slot while time passes, and would bring a stack into the caches
+ * and the TLB each time. Beside the others it is half a line. */
+static inline struct rota_timer *ri_task_timer(const struct ri_tasks *tasks,
+					       const struct rota_task *task)
+{
+	return &tasks->timers[task - tasks->slab];
 }
 
 /* What it is called in dumps. */

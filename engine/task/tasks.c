@@ -213,6 +213,12 @@ static const struct ri_loop_hooks hooks = {
 /* By descriptor: lists, and counts behind them. */
 #define BUCKETS_BYTES (RI_DESCRIPTOR_BUCKETS * (sizeof(void *) + 1))
 
+/* Of the records, with their timers. */
+static size_t tables_bytes(const struct ri_tasks *tasks)
+{
+	return tasks->slab_bytes + tasks->max * sizeof(struct rota_timer);
+}
+
 static int map_tables(struct ri_tasks *tasks)
 {
 	const struct ri_kernel *kernel = tasks->loop.kernel;
@@ -220,13 +226,14 @@ static int map_tables(struct ri_tasks *tasks)
 	int error;
 
 	tasks->slab_bytes = tasks->max * sizeof(struct rota_task);
-	error = kernel->map(kernel, tasks->slab_bytes, &start);
+	error = kernel->map(kernel, tables_bytes(tasks), &start);
 	if (error < 0)
 		return error;
 	tasks->slab = start;
+	tasks->timers = (struct rota_timer *)(void *)(tasks->slab + tasks->max);
 	error = kernel->map(kernel, BUCKETS_BYTES, &start);
 	if (error < 0) {
-		kernel->unmap(kernel, tasks->slab, tasks->slab_bytes);
+		kernel->unmap(kernel, tasks->slab, tables_bytes(tasks));
 		return error;
 	}
 	tasks->descriptors = start;
@@ -288,7 +295,7 @@ void ri_tasks_fini(struct ri_tasks *tasks)
 	ri_shots_fini(tasks);
 	ri_loop_fini(&tasks->loop);
 	kernel->unmap(kernel, tasks->descriptors, BUCKETS_BYTES);
-	kernel->unmap(kernel, tasks->slab, tasks->slab_bytes);
+	kernel->unmap(kernel, tasks->slab, tables_bytes(tasks));
 }
 
 /* The first task: keeps its result beside the group's, which has errors only. */
