@@ -292,17 +292,33 @@ static void submit_and_wait(struct ri_loop *loop, bool idle)
 		ri_ring_rest(ring, ri_loop_now(loop) + REST_NS);
 }
 
+/* The same for those whose timers fired: of many sleepers none is in the
+ * caches. */
+static void foresee_ready(const struct ri_loop *loop)
+{
+	const struct ri_fifo_node *node = loop->ready.head;
+	unsigned left = RI_TURN_SWITCHES;
+
+	for (; loop->hand_on && node && left; node = node->next, left--)
+		touch_stack(ri_container(node, const struct ri_fiber, ready));
+}
+
 /* The clock is read once a turn, timers or not: what is asked for meanwhile is
  * judged by it. */
 static void fire_due(struct ri_loop *loop)
 {
 	struct rota_timer *timer;
+	unsigned fired = 0;
 
 	ri_loop_now(loop);
 	while ((timer = ri_wheel_expire(&loop->wheel, loop->now_ns))) {
-		loop->fired_ns = loop->now_ns;
 		timer->fire(timer);
+		fired++;
 	}
+	if (fired)
+		loop->fired_ns = loop->now_ns;
+	if (fired > 1)
+		foresee_ready(loop);
 	loop->fresh_ns = INT64_MAX;
 }
 
