@@ -88,7 +88,7 @@ static void famine_due(struct rota_timer *timer)
 		ri_shots_tell_hungry(tasks);
 		return;
 	}
-	/* Those of then are fed, others have gone hungry since. */
+	/* Some have been fed since, or others have gone hungry. */
 	timer->deadline_ns = due_ns;
 	ri_loop_arm(&tasks->loop, timer);
 }

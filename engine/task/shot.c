@@ -378,6 +378,7 @@ static bool feed(struct ri_tasks *tasks)
 		if (!review(tasks, shot))
 			return false;
 		ri_shot_feed(tasks, shot);
+		shots->hungry_ns = tasks->loop.now_ns;
 		meals--;
 	}
 	return true;

@@ -131,7 +131,7 @@ struct ri_shots {
 	struct rota_link missed;
 	struct rota_timer retry;  /* when those that missed are reviewed */
 	struct rota_timer famine; /* when it is told that some are hungry */
-	int64_t hungry_ns;        /* since when some are */
+	int64_t hungry_ns;        /* since when some are, and none is fed */
 	struct ri_buffers buffers;
 	struct ri_buffers_options buffers_options;
 	const struct ri_shot_kind *kinds[RI_SHOT_KINDS];

@@ -179,6 +179,35 @@ static void an_engine_may_end_before_the_second_is_over(void **state)
 	assert_int_equal(flow.said.lines, 0);
 }
 
+/* Somebody waits all the time, but each is fed soon. */
+static int be_fed_by_turns(void *arg)
+{
+	int error = take_all() | go_hungry(1) | go_hungry(2) | go_hungry(3);
+
+	(void)arg;
+	rota_view_release(&kept);
+	for (unsigned round = 0; round < 30; round++) {
+		const unsigned i = 1 + round % 3;
+
+		rest(300 * ROTA_MILLISECOND);
+		flow_expect(&flow, flow_hungry(&flow, 1 + (round + 1) % 3),
+			    "nobody waits");
+		flow_expect(&flow, flow_view(&flow, i) == 1, "no byte");
+		flow_close(&flow, i);
+		error |= go_hungry(i);
+	}
+	flow_note(&flow, (int)flow.said.lines);
+	end();
+	return error;
+}
+
+static void while_some_are_fed_it_is_not_told(void **state)
+{
+	(void)state;
+	run(be_fed_by_turns);
+	assert_int_equal(flow.codes[0], 0);
+}
+
 /* The first is fed; of the second it is told when a second of its own is over,
  * and of the third, after that, again. */
 static int starve_by_turns(void *arg)
@@ -325,6 +354,7 @@ int main(void)
 		TEST(who_is_fed_in_time_is_not_told_of),
 		TEST(a_second_counts_from_the_first_who_waits),
 		TEST(an_engine_may_end_before_the_second_is_over),
+		TEST(while_some_are_fed_it_is_not_told),
 		TEST(each_famine_has_a_second_of_its_own),
 		TEST(no_more_than_sixteen_are_named),
 		TEST(a_deadlock_tells_who_has_them),
