@@ -275,8 +275,11 @@ static int receive_past(struct ri_tasks *tasks, struct ri_shot *shot,
 	shot->flags |= RI_SHOT_STARVED;
 	n = rota_recv(shot->fd, buffer, bytes < INT_MAX ? bytes : INT_MAX, 0);
 	shot->flags &= (uint8_t)~RI_SHOT_STARVED;
-	if (n == 0 || (n < 0 && n != self->scope->code && n != -EAGAIN))
+	if (n == 0 || (n < 0 && n != self->scope->code && n != -EAGAIN)) {
+		/* Told now, it is told again, also if a close came after. */
+		shot->end = n;
 		ri_shot_over(tasks, shot, n);
+	}
 	ri_shot_review(tasks, shot);
 	return n;
 }

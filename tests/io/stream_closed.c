@@ -177,6 +177,38 @@ static void so_is_who_receives_past_the_buffers(void **state)
 	assert_ended(0);
 }
 
+/* The end has come to the kernel's queue of completions before the close. */
+static int close_past_the_end(void *arg)
+{
+	int error = flow_open(arg, 1, NULL), opcode = IORING_OP_RECV;
+
+	flow_say(&flow, 1, "xxxx");
+	flow_settle();
+	rota_group_open(&flow.group, NULL);
+	error |= rota_go(&flow.group, copy_past, 0);
+	flow_settle();
+	test_kernel_hold(&flow.kernel, test_hold_opcode, &opcode);
+	flow_hang_up(&flow, 0);
+	flow_settle();
+	flow_expect(&flow, test_kernel_held(&flow.kernel) == 1, "not held");
+	close_under(0);
+	flow_settle();
+	test_kernel_hold(&flow.kernel, NULL, NULL);
+	test_kernel_release_all(&flow.kernel);
+	error |= rota_group_wait(&flow.group);
+	flow_close(&flow, 1);
+	return error;
+}
+
+static void an_end_past_the_buffers_that_was_first_stays(void **state)
+{
+	(void)state;
+	flow.config.stream_buffers = 1;
+	flow_run(&flow, close_past_the_end);
+	for (unsigned i = 0; i < 3; i++)
+		assert_int_equal(flow.codes[i], 0);
+}
+
 /* The bytes have come to the kernel's queue of completions, no further. */
 static int close_before_they_land(void *arg)
 {
@@ -380,6 +412,7 @@ int main(void)
 		TEST(who_waits_is_told_of_the_close),
 		TEST(who_waits_for_a_buffer_is_told_of_the_close),
 		TEST(so_is_who_receives_past_the_buffers),
+		TEST(an_end_past_the_buffers_that_was_first_stays),
 		TEST(bytes_never_come_behind_the_close),
 		TEST(who_looks_after_the_close_waits_for_what_lands),
 		TEST(the_number_is_left_alone_when_it_is_anothers),
