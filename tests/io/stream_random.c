@@ -425,6 +425,16 @@ static int direct(void *arg)
 	return error;
 }
 
+/* What is closed leaves no trace: there are only so many ports. */
+static void leave_no_trace(const int pair[2])
+{
+	const struct linger none = { .l_onoff = 1 };
+
+	for (unsigned end = 0; end < 2; end++)
+		setsockopt(pair[end], SOL_SOCKET, SO_LINGER, &none,
+			   sizeof(none));
+}
+
 static void set_up(struct play *play)
 {
 	play->config = (struct rota_config){
@@ -443,6 +453,7 @@ static void set_up(struct play *play)
 					       : test_pair_open(pair);
 
 		assert_int_equal(error, 0);
+		leave_no_trace(pair);
 		*line = (struct line){ .play = play,
 				       .index = i,
 				       .fd = pair[0],
