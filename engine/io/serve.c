@@ -197,7 +197,6 @@ static bool fall_asleep(struct ri_tasks *tasks, struct rota_task *self,
 	served->wait = (struct ri_wait){ .what = "rota_stream_serve",
 					 .interrupt = interrupt,
 					 .since_ns = tasks->loop.now_ns };
-	ri_shot_expected(tasks, stream->shot);
 	stream->shot->waiter = self;
 	ri_task_doze(tasks, self, serve, &served->wait);
 	return true;
@@ -258,7 +257,8 @@ static bool is_due(const struct ri_tasks *tasks, const struct rota_task *self,
 	       self->scope->code || ri_shot_ready(tasks, stream->shot);
 }
 
-/* There is more at once: not before the others have had their turn. */
+/* There is more at once: not before the others have had their turn. In a
+ * cancelled task they have to wait: it has what landed, and no more lands. */
 static void give_way(struct ri_tasks *tasks, struct rota_task *self)
 {
 	ri_loop_ready(&tasks->loop, &self->fiber);
@@ -280,7 +280,7 @@ static int serve(void *value)
 	       !fall_asleep(tasks, self, served)) {
 		if (!call(self, served, &result))
 			return result;
-		if (is_due(tasks, self, served->stream))
+		if (!self->scope->code && is_due(tasks, self, served->stream))
 			give_way(tasks, self);
 	}
 	return 0;

@@ -214,7 +214,6 @@ int rota_stream_accept(struct rota_stream *stream)
 			return code;
 	}
 	fd = pop(shot);
-	ri_shot_handed_out(tasks, shot, stream->scope.owner->scope->code);
 	if (!(shot->flags & RI_SHOT_IN_FLIGHT) && has_room(shot))
 		ri_shot_review(tasks, shot);
 	return fd;

@@ -82,8 +82,6 @@ int rota_stream_poll(struct rota_stream *stream)
 	}
 	events = (int)shot->polled.landed;
 	shot->polled.landed = 0;
-	ri_shot_handed_out(ri_tasks_here(), shot,
-			   stream->scope.owner->scope->code);
 	if (!(shot->flags & RI_SHOT_IN_FLIGHT))
 		ri_shot_review(ri_tasks_here(), shot);
 	return events;

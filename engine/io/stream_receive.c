@@ -259,7 +259,6 @@ int rota_stream_view(struct rota_stream *stream, struct rota_view *view)
 	view->bytes = stream->length - stream->offset;
 	view->buffer = stream->lent;
 	stream->offset = stream->length;
-	ri_shot_handed_out(tasks, shot, stream->scope.owner->scope->code);
 	return (int)view->bytes;
 }
 
@@ -318,7 +317,6 @@ int rota_stream_recv(struct rota_stream *stream, void *buffer, size_t bytes)
 	}
 	if (stream->offset == stream->length)
 		lend(tasks, stream);
-	ri_shot_handed_out(tasks, shot, stream->scope.owner->scope->code);
 	return copy(stream, buffer, bytes);
 }
 

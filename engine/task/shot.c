@@ -191,7 +191,6 @@ int ri_shot_wait(struct ri_tasks *tasks, struct ri_shot *shot)
 
 	if (self->scope->code)
 		return self->scope->code;
-	ri_shot_expected(tasks, shot);
 	shot_park(tasks, shot, &wait.wait);
 	return self->result;
 }
@@ -345,18 +344,17 @@ static bool cancel(struct ri_tasks *tasks, struct ri_shot *shot)
 	return true;
 }
 
-static bool is_wanted(const struct ri_tasks *tasks, const struct ri_shot *shot)
+static bool is_wanted(const struct ri_shots *shots, const struct ri_shot *shot)
 {
 	const uint8_t not = RI_SHOT_OVER | RI_SHOT_CLOSING | RI_SHOT_STARVED;
 
-	return !(shot->flags & not ) && !tasks->slab[shot->owner].scope->code &&
-	       kind_of(&tasks->shots, shot)->has_room(shot);
+	return !(shot->flags & not ) && kind_of(shots, shot)->has_room(shot);
 }
 
 /* True: what there was to do is done. */
 static bool review(struct ri_tasks *tasks, struct ri_shot *shot)
 {
-	const bool wanted = is_wanted(tasks, shot);
+	const bool wanted = is_wanted(&tasks->shots, shot);
 
 	if (!(shot->flags & RI_SHOT_IN_FLIGHT))
 		return wanted ? begin(tasks, shot) : true;

@@ -15,8 +15,7 @@
  *	not in flight       begin it          -
  *	in flight           -                 cancel it
  *
- * It is wanted while it is not over, not closing, has room, and its task is not
- * cancelled (who reads on then has what landed, and no more). Whoever
+ * It is wanted while it is not over, not closing, and has room. Whoever
  * changes one of these asks for a review (ri_shot_review); one that found no
  * buffer is reviewed when there is one again, in the order in which they came.
  *
@@ -176,24 +175,6 @@ void ri_shot_over(struct ri_tasks *tasks, struct ri_shot *shot, int end);
 
 /* Something has landed, or happened: wakes who waits. */
 void ri_shot_wake(struct ri_tasks *tasks, struct ri_shot *shot);
-
-/* An item of it is handed out. In a cancelled task it is one of the last: no
- * more lands, until the task waits for it again. */
-static inline void ri_shot_handed_out(struct ri_tasks *tasks,
-				      struct ri_shot *shot, int code)
-{
-	if (__builtin_expect(code != 0, 0))
-		ri_shot_review(tasks, shot);
-}
-
-/* Somebody is about to wait for it: lets it go on if it was stopped for a
- * cancel. */
-static inline void ri_shot_expected(struct ri_tasks *tasks,
-				    struct ri_shot *shot)
-{
-	if (__builtin_expect(!(shot->flags & RI_SHOT_IN_FLIGHT), 0))
-		ri_shot_review(tasks, shot);
-}
 
 /* Parks the running task until something lands or happens: 0, or its code if
  * that came first. Not to be called when there is something already. */

@@ -31,8 +31,8 @@
  *
  * Cancels, deadlines: a verb of a stream never waits in a cancelled task, and
  * one that waits is woken. What has landed by then is handed out still, and
- * then the code; no more lands, unless the task waits for it again, in a shield
- * or when the deadline is ended.
+ * then the code: as such a task waits for nothing, that is soon. The stream goes
+ * on, and can be read on in a shield or when the deadline is ended.
  *
  * Closes: a rota_close of the descriptor by another task ends the stream with
  * -EBADF, behind what has landed.

@@ -507,11 +507,69 @@ static void who_does_not_end_when_it_drains_sleeps_on(void **state)
 	assert_int_equal(seen.outcome, 0);
 }
 
+/* For each byte that it takes its peer sends another one. */
+static int take_and_ask(struct rota_stream *stream, void *arg)
+{
+	struct test_served *served = arg;
+	struct rota_view view;
+	const int n = rota_stream_view(stream, &view);
+
+	if (n > 0) {
+		served->bytes += (unsigned)n;
+		return test_served_give(served, (unsigned)n);
+	}
+	served->codes[served->told++] = n;
+	test_served_close(served);
+	return 0;
+}
+
+/* So that the loop has turned whenever somebody gives way. */
+static int crowd(void *value)
+{
+	const struct seen *seen = *(struct seen **)value;
+
+	while (!seen->served.told)
+		if (rota_yield())
+			return -EPROTO;
+	return 0;
+}
+
+static int cancel_busy(void *arg)
+{
+	struct seen *seen = arg;
+	struct rota_group group;
+	int error = test_served_open(&seen->served);
+
+	rota_group_open(&group, NULL);
+	for (int i = 0; i < 200; i++)
+		error |= rota_go(&group, crowd, seen);
+	rota_group_open(&seen->group, NULL);
+	error |= rota_stream_serve(&seen->group, &seen->served.stream,
+				   take_and_ask, &seen->served);
+	error |= test_served_give(&seen->served, 1);
+	while (!error && seen->served.bytes < 5)
+		error = rota_yield();
+	cancel(&seen->group);
+	return error | join(seen) | rota_group_wait(&group);
+}
+
+static void who_is_cancelled_has_what_landed_and_no_more(void **state)
+{
+	struct seen seen = { .outcome = 1 };
+
+	(void)state;
+	run(cancel_busy, &seen);
+	assert_int_equal(seen.served.told, 1);
+	assert_int_equal(seen.served.codes[0], -ECANCELED);
+	assert_int_equal(seen.outcome, -EIO);
+}
+
 int main(void)
 {
 	static const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_cancel_of_its_group_wakes_it),
 		cmocka_unit_test(a_cancel_of_a_group_around_wakes_it),
+		cmocka_unit_test(who_is_cancelled_has_what_landed_and_no_more),
 		cmocka_unit_test(
 			the_deadline_of_its_group_wakes_it_and_is_told_each_time),
 		cmocka_unit_test(
