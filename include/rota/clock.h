@@ -5,7 +5,7 @@
  * somebody sets the time.
  *
  * Nothing that waits for a point in time ends before it. A loop with nothing
- * else to do wakes some 20 us after it; of many that come less than 200 us after
+ * else to do wakes some 20 us after it; of many that come less than 500 us after
  * each other some are that much later, to be handled together.
  *
  * The clock stands still while the machine is suspended, and so do sleeps,
