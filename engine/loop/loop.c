@@ -277,10 +277,10 @@ static void submit_and_wait(struct ri_loop *loop, bool idle)
 	int error;
 
 	/* A wait that is over already takes the kernel 10 us. */
-	if (idle)
+	if (idle && !ri_wheel_empty(&loop->wheel)) {
 		next_ns = wake_ns(loop);
-	if (next_ns <= loop->now_ns)
-		idle = false;
+		idle = next_ns > loop->now_ns;
+	}
 	if (!idle && !ri_ring_queued(ring) && !ri_ring_ready(ring))
 		return;
 	loop->expected = 0;
