@@ -23,6 +23,7 @@ static const struct ri_shot_kind *kind_of(const struct ri_shots *shots,
 void ri_shots_init(struct ri_shots *shots)
 {
 	ri_list_init(&shots->chores);
+	ri_list_init(&shots->fed);
 	ri_list_init(&shots->hungry);
 	ri_list_init(&shots->missed);
 	shots->next_ticket = 1;
@@ -376,10 +377,24 @@ static bool feed(struct ri_tasks *tasks)
 		if (!review(tasks, shot))
 			return false;
 		ri_shot_feed(tasks, shot);
+		ri_list_append(&shots->fed, &shot->place);
 		shots->hungry_ns = tasks->loop.now_ns;
 		meals--;
 	}
 	return true;
+}
+
+/* Those that began with the batch before, and were not told that there is no
+ * buffer: they have one, or nothing to hear, and have had their turn. */
+static void forget_turns(struct ri_shots *shots)
+{
+	struct rota_link *link;
+
+	while ((link = ri_list_take(&shots->fed))) {
+		if (!(placed(link)->flags & RI_SHOT_OVER))
+			placed(link)->ticket = 0;
+		ri_list_append(&shots->chores, link);
+	}
 }
 
 bool ri_shots_submit(struct ri_tasks *tasks)
@@ -387,6 +402,7 @@ bool ri_shots_submit(struct ri_tasks *tasks)
 	struct ri_shots *shots = &tasks->shots;
 	bool more;
 
+	forget_turns(shots);
 	if (!feed(tasks))
 		return true;
 	/* Who began may have nothing to hear, and take none: once that is seen,

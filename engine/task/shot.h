@@ -20,6 +20,8 @@
  * buffer is reviewed when there is one again, in the order in which they came.
  *
  *	chores   to be reviewed with the next batch
+ *	fed      those of the hungry that began with the last one: who finds no
+ *	         buffer now keeps its place
  *	hungry   to be reviewed when there are buffers, by `ticket`
  *	missed   their cancel found nothing: to be reviewed in a while
  */
@@ -125,7 +127,8 @@ struct ri_shots {
 	unsigned open;           /* in use */
 	unsigned kept;           /* views that users asked to keep */
 	uint32_t next_ticket;    /* of the next one that is hungry */
-	struct rota_link chores; /* three lists, see above */
+	struct rota_link chores; /* four lists, see above */
+	struct rota_link fed;
 	struct rota_link hungry;
 	struct rota_link missed;
 	struct rota_timer retry;  /* when those that missed are reviewed */
@@ -203,7 +206,7 @@ bool ri_shots_submit(struct ri_tasks *tasks);
 /* Is there something to do in the submit step? */
 static inline bool ri_shots_idle(const struct ri_shots *shots)
 {
-	return ri_list_empty(&shots->chores) &&
+	return ri_list_empty(&shots->chores) && ri_list_empty(&shots->fed) &&
 	       (ri_list_empty(&shots->hungry) || !shots->buffers.in_ring);
 }
 

@@ -58,7 +58,8 @@ struct rota_stream_options {
 	unsigned items_max; /* that may have landed, the view included, before
 	                       the kernel is asked to stop; some more may land
 	                       until it has. 0: a sixteenth of the loop's
-	                       buffers (accept: 64), at least 2 */
+	                       buffers (accept: 64), at least 2. With as many as
+	                       there are buffers one stream may have them all */
 	int64_t idle_ns;    /* of a stream that is served: how long nothing may
 	                       land. 0: any time */
 };
@@ -207,10 +208,10 @@ struct rota_service {
  * something has. What is left of an idle connection is the task's record, the
  * stream, and what fn keeps in *arg.
  *
- * The stream is the member's from here on, if this returns 0; otherwise (as
- * rota_go, and as that it may wait for a slot) it stays the caller's, with all
- * that belongs to it. It stays where it is, so that has to outlive the member:
- * a record of the connection, rather than a frame.
+ * The stream is the member's from here on, if this returns 0; otherwise it stays
+ * the caller's, with all that belongs to it: as rota_go, and as that it may wait
+ * for a slot, holding what has landed. It stays where it is, so that has to
+ * outlive the member: a record of the connection, rather than a frame.
  *
  * To sleep is to be idle (idle.h): it ends with the code of the group when that
  * is cancelled, with -ESHUTDOWN when it drains, with -ETIME after idle_ns, and

@@ -512,11 +512,44 @@ static void a_task_that_blocks_in_a_send_starves_nobody(void **state)
 	assert_int_equal(flow.codes[1], -ECANCELED);
 }
 
+/* Stream 1 is fed, and has nothing to hear. Later it goes hungry again. */
+static int fall_behind(void *arg)
+{
+	int error = take_all() | flow_open(&flow, 1, NULL);
+
+	(void)arg;
+	flow_settle();
+	give_one();
+	flow_expect(&flow, flow_in_flight(&flow, 1), "it is not fed");
+	flow_settle();
+	flow_drip(&flow, 0, 1); /* takes the one that 1 had no use for */
+	flow_settle();
+	error |= open_hungry(2, "b");
+	flow_say(&flow, 1, "a");
+	flow_settle();
+	flow_expect(&flow, flow_hungry(&flow, 1), "it has been fed");
+	flow_view(&flow, 0);
+	flow_settle();
+	flow_note(&flow, flow_hungry(&flow, 1));
+	flow_note(&flow, flow_hungry(&flow, 2));
+	close_all();
+	return error;
+}
+
+static void who_had_nothing_to_hear_in_its_turn_takes_a_new_one(void **state)
+{
+	(void)state;
+	run(fall_behind);
+	assert_int_equal(flow.codes[0], true);
+	assert_int_equal(flow.codes[1], false);
+}
+
 #define TEST(name) cmocka_unit_test_setup(name, setup)
 
 int main(void)
 {
 	static const struct CMUnitTest tests[] = {
+		TEST(who_had_nothing_to_hear_in_its_turn_takes_a_new_one),
 		TEST(a_stream_that_begins_without_a_buffer_waits_for_one),
 		TEST(one_stream_lives_on_two_buffers),
 		TEST(one_stream_lives_on_one_buffer),
