@@ -74,11 +74,11 @@ static int give_twice(void *arg)
 
 	rota_group_open(&seen->group, NULL);
 	error = test_served_go(&seen->group, &seen->served);
-	error |= test_served_settle();
+	error |= test_settle();
 	note(seen, 0);
 	for (unsigned i = 1; i <= 2; i++) {
 		error |= test_served_give(&seen->served, i);
-		error |= test_served_settle() | test_served_settle();
+		error |= test_settle() | test_settle();
 		note(seen, i);
 	}
 	error |= hang_up(&seen->served);
@@ -106,13 +106,13 @@ static int give_before(void *arg)
 	int error = test_served_open(&seen->served);
 
 	rota_group_open(&seen->group, NULL);
-	error |= test_served_give(&seen->served, 5) | test_served_settle();
+	error |= test_served_give(&seen->served, 5) | test_settle();
 	error |= rota_stream_serve(&seen->group, &seen->served.stream,
 				   test_served_take, &seen->served);
 	note(seen, 0);
 	rota_yield();
 	note(seen, 1);
-	error |= test_served_settle() | hang_up(&seen->served);
+	error |= test_settle() | hang_up(&seen->served);
 	return error | rota_group_wait(&seen->group);
 }
 
@@ -153,10 +153,10 @@ static int leave_some(void *arg)
 	rota_group_open(&seen->group, NULL);
 	error |= rota_stream_serve(&seen->group, &seen->served.stream, take_one,
 				   &seen->served);
-	error |= test_served_settle();
+	error |= test_settle();
 	for (int i = 0; i < 3; i++)
 		error |= test_served_give(&seen->served, 4096);
-	error |= test_served_settle() | test_served_settle();
+	error |= test_settle() | test_settle();
 	note(seen, 0);
 	error |= hang_up(&seen->served);
 	return error | rota_group_wait(&seen->group);
@@ -197,7 +197,7 @@ static int leave_bytes(void *arg)
 	rota_group_open(&seen->group, NULL);
 	error |= rota_stream_serve(&seen->group, &seen->served.stream,
 				   take_byte, &seen->served);
-	error |= test_served_give(&seen->served, 7) | test_served_settle();
+	error |= test_served_give(&seen->served, 7) | test_settle();
 	note(seen, 0);
 	error |= hang_up(&seen->served);
 	return error | rota_group_wait(&seen->group);
@@ -225,7 +225,7 @@ static int read_before(void *arg)
 	seen->codes[0] = rota_stream_recv(&seen->served.stream, &byte, 1);
 	error |= rota_stream_serve(&seen->group, &seen->served.stream,
 				   test_served_take, &seen->served);
-	error |= test_served_settle();
+	error |= test_settle();
 	note(seen, 0);
 	error |= hang_up(&seen->served);
 	return error | rota_group_wait(&seen->group);
@@ -255,7 +255,7 @@ static int view_before(void *arg)
 	error |= rota_stream_serve(&seen->group, &seen->served.stream,
 				   test_served_take, &seen->served);
 	seen->codes[1] = (int)ri_tasks_here()->shots.buffers.out;
-	error |= test_served_settle();
+	error |= test_settle();
 	note(seen, 0);
 	error |= hang_up(&seen->served);
 	return error | rota_group_wait(&seen->group);
@@ -280,7 +280,7 @@ static int sleep_and_note_buffers(void *arg)
 
 	rota_group_open(&seen->group, NULL);
 	error = test_served_go(&seen->group, &seen->served);
-	error |= test_served_give(&seen->served, 5) | test_served_settle();
+	error |= test_served_give(&seen->served, 5) | test_settle();
 	note(seen, 0);
 	seen->codes[0] = (int)ri_tasks_here()->shots.buffers.out;
 	error |= hang_up(&seen->served);
@@ -328,11 +328,11 @@ static int serve_many(void *arg)
 	int error;
 
 	rota_group_open(&seen->group, NULL);
-	error = go_many(seen, MANY) | test_served_settle();
+	error = go_many(seen, MANY) | test_settle();
 	seen->stacks[0] = test_stacks_in_use();
 	seen->stacks[1] = test_stacks_used();
 	for (int round = 0; round < 3; round++)
-		error |= on_all(seen, give_one) | test_served_settle() |
+		error |= on_all(seen, give_one) | test_settle() |
 			 rota_sleep(ROTA_MILLISECOND);
 	seen->stacks[2] = test_stacks_in_use();
 	seen->stacks[3] = test_stacks_used();
@@ -371,7 +371,7 @@ static int serve_many_slowly(void *arg)
 	error = go_many(seen, SOME);
 	for (unsigned i = 0; i < SOME; i++)
 		seen->many[i].work_ns = ROTA_MILLISECOND;
-	error |= on_all(seen, give_one) | test_served_settle();
+	error |= on_all(seen, give_one) | test_settle();
 	seen->stacks[0] = test_stacks_in_use();
 	error |= rota_sleep(2 * ROTA_MILLISECOND);
 	seen->stacks[1] = test_stacks_in_use();
@@ -424,7 +424,7 @@ static int free_records(void *arg)
 		error = test_served_open(served);
 		error |= rota_stream_serve(&seen->group, &served->stream,
 					   take_and_free, served);
-		error |= test_served_give(served, 1) | test_served_settle();
+		error |= test_served_give(served, 1) | test_settle();
 		error |= hang_up(served);
 	}
 	return error | rota_group_wait(&seen->group);
@@ -475,8 +475,8 @@ static int serve_named(void *arg)
 	rota_task_set_inherited(seen);
 	error |= rota_stream_serve(&seen->group, &seen->served.stream,
 				   name_itself, seen);
-	error |= test_served_settle();
-	error |= test_served_give(&seen->served, 1) | test_served_settle();
+	error |= test_settle();
+	error |= test_served_give(&seen->served, 1) | test_settle();
 	error |= dump(seen);
 	seen->codes[0] = strstr(seen->text, " busy (spawned at") != NULL;
 	error |= rota_sleep(9 * ROTA_MILLISECOND);
@@ -545,7 +545,7 @@ static int overflow(void *arg)
 	(void)arg;
 	rota_group_open(&group, NULL);
 	error |= rota_stream_serve(&group, &served.stream, dig, &served);
-	error |= test_served_settle() | test_served_give(&served, 1);
+	error |= test_settle() | test_served_give(&served, 1);
 	return error | rota_group_wait(&group);
 }
 

@@ -79,7 +79,7 @@ static int fill_slots(void *arg)
 	rota_group_open(&seen->second, NULL);
 	rota_group_open(&seen->group, &limit);
 	error = test_served_go(&seen->group, &seen->served);
-	error |= test_served_settle();
+	error |= test_settle();
 	seen->codes[0] = rota_try_go(&seen->group, end_at_once, 0);
 	error |= rota_go(&seen->second, hang_up_later, seen);
 	error |= rota_go(&seen->group, end_at_once, 0);
@@ -110,7 +110,7 @@ static int serve_at_the_limit(void *arg)
 	error |= rota_go(&seen->second, hang_up_later, seen);
 	error |= test_served_go(&seen->group, &seen->other);
 	seen->times_ns[0] = test_now_ns();
-	error |= test_served_give(&seen->other, 2) | test_served_settle();
+	error |= test_served_give(&seen->other, 2) | test_settle();
 	error |= hang_up(&seen->other);
 	error |= rota_group_wait(&seen->group);
 	seen->times_ns[1] = test_now_ns();
@@ -162,7 +162,7 @@ static int end_one(struct seen *seen, const struct rota_group_options *options)
 	seen->served.served = seen->other.served = &seen->ended;
 	error = test_served_go(&seen->group, &seen->served);
 	error |= test_served_go(&seen->group, &seen->other);
-	error |= test_served_settle() | hang_up(&seen->served);
+	error |= test_settle() | hang_up(&seen->served);
 	return error;
 }
 
@@ -205,9 +205,9 @@ static int keep_going(void *arg)
 	seen->served.result = -EIO;
 	error = end_one(seen, &(struct rota_group_options){
 				      .mode = ROTA_GROUP_KEEP_GOING });
-	error |= test_served_settle();
+	error |= test_settle();
 	seen->codes[0] = (int)seen->ended;
-	error |= test_served_give(&seen->other, 1) | test_served_settle();
+	error |= test_served_give(&seen->other, 1) | test_settle();
 	error |= hang_up(&seen->other);
 	seen->outcome = rota_group_wait(&seen->group);
 	return error;
@@ -303,7 +303,7 @@ static int work(void *arg)
 	error = test_served_open(&seen->served);
 	error |= rota_stream_serve(&seen->group, &seen->served.stream,
 				   work_inside, seen);
-	error |= test_served_settle() | test_served_give(&seen->served, 1);
+	error |= test_settle() | test_served_give(&seen->served, 1);
 	error |= rota_sleep(100);
 	cancel(&seen->group);
 	seen->outcome = rota_group_wait(&seen->group);
@@ -355,11 +355,11 @@ static int take_bytes(void *arg)
 
 	rota_group_open(&seen->group, NULL);
 	error = test_served_open(&seen->served);
-	error |= test_served_give(&seen->served, 5) | test_served_settle();
+	error |= test_served_give(&seen->served, 5) | test_settle();
 	error |= rota_stream_serve(&seen->group, &seen->served.stream,
 				   take_byte, seen);
 	error |= rota_go(&seen->group, count_turns, seen);
-	error |= test_served_settle() | hang_up(&seen->served);
+	error |= test_settle() | hang_up(&seen->served);
 	return error | rota_group_wait(&seen->group);
 }
 

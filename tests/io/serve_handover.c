@@ -166,8 +166,8 @@ static int pass_on_in(struct seen *seen)
 
 	error |= rota_stream_serve(&seen->group, &seen->served.stream, pass_on,
 				   seen);
-	error |= test_served_settle() | test_served_give(&seen->served, 3);
-	return error | test_served_settle();
+	error |= test_settle() | test_served_give(&seen->served, 3);
+	return error | test_settle();
 }
 
 static int pass_on_well(void *arg)
@@ -181,7 +181,7 @@ static int pass_on_well(void *arg)
 	seen->codes[1] = -EIO;
 	error = pass_on_in(seen);
 	seen->outcome = rota_group_wait(&seen->group);
-	error |= test_served_give(&seen->served, 4) | test_served_settle();
+	error |= test_served_give(&seen->served, 4) | test_settle();
 	error |= hang_up(&seen->served);
 	return error | rota_group_wait(&seen->second);
 }
@@ -212,7 +212,7 @@ static int pass_on_badly(void *arg)
 	seen->codes[3] = seen->codes[0];
 	error |= rota_group_wait(&seen->second);
 	rota_group_open(&seen->second, NULL);
-	error |= test_served_give(&seen->served, 1) | test_served_settle();
+	error |= test_served_give(&seen->served, 1) | test_settle();
 	error |= hang_up(&seen->served);
 	error |= rota_group_wait(&seen->second);
 	return error | rota_group_wait(&seen->group);
@@ -250,12 +250,12 @@ static int pass_on_when_draining(void *arg)
 	error = test_served_open(&seen->served);
 	error |= rota_stream_serve(&seen->group, &seen->served.stream,
 				   pass_on_unread, seen);
-	error |= test_served_settle();
+	error |= test_settle();
 	rota_group_drain(&seen->group, ROTA_SECOND);
-	error |= rota_group_wait(&seen->group) | test_served_settle();
+	error |= rota_group_wait(&seen->group) | test_settle();
 	seen->codes[0] = (int)seen->served.told;
 	seen->served.work_ns = 6;
-	error |= test_served_give(&seen->served, 1) | test_served_settle();
+	error |= test_served_give(&seen->served, 1) | test_settle();
 	rota_group_drain(&seen->second, ROTA_SECOND);
 	return error | rota_group_wait(&seen->second);
 }
@@ -297,10 +297,10 @@ static int pass_on_when_cancelled(void *arg)
 	error = test_served_open(&seen->served);
 	error |= rota_stream_serve(&seen->group, &seen->served.stream, rescue,
 				   seen);
-	error |= test_served_settle();
+	error |= test_settle();
 	cancel(&seen->group);
 	seen->outcome = rota_group_wait(&seen->group);
-	error |= test_served_give(&seen->served, 2) | test_served_settle();
+	error |= test_served_give(&seen->served, 2) | test_settle();
 	error |= hang_up(&seen->served);
 	return error | rota_group_wait(&seen->second);
 }
@@ -329,8 +329,8 @@ static int pass_on_to_itself(void *arg)
 	error = test_served_open(&seen->served);
 	error |= rota_stream_serve(&seen->second, &seen->served.stream, pass_on,
 				   seen);
-	error |= test_served_settle() | test_served_give(&seen->served, 1);
-	error |= test_served_settle();
+	error |= test_settle() | test_served_give(&seen->served, 1);
+	error |= test_settle();
 	cancel(&seen->second);
 	seen->outcome = rota_group_wait(&seen->second);
 	return error;
@@ -367,7 +367,7 @@ static int hand_over_from_inside(void *arg)
 	seen->codes[0] = rota_sleep(100);
 	seen->codes[1] = rota_deadline_end(&deadline);
 	seen->codes[2] = (int)(seen->served.told + seen->other.told);
-	error |= test_served_give(&seen->served, 1) | test_served_settle();
+	error |= test_served_give(&seen->served, 1) | test_settle();
 	error |= hang_up(&seen->served) | hang_up(&seen->other);
 	return error | rota_group_wait(&seen->group);
 }

@@ -76,7 +76,7 @@ static int hunger(void *arg)
 	error |= test_served_open(&seen->served);
 	error |= rota_stream_serve(&seen->group, &seen->served.stream,
 				   take_copy, &seen->served);
-	error |= test_served_settle();
+	error |= test_settle();
 	error |= test_served_give(&seen->served, seen->sent);
 	if (seen->kept_ns) {
 		error |= rota_sleep(seen->kept_ns);

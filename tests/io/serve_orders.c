@@ -131,8 +131,8 @@ static int own_group(void *value)
 	seen->served.idle_ns = IDLE_NS;
 	seen->served.stays = 1;
 	error = test_served_go(&seen->group, &seen->served);
-	error |= test_served_settle();
-	error |= test_served_give(&seen->served, BYTES) | test_served_settle();
+	error |= test_settle();
+	error |= test_served_give(&seen->served, BYTES) | test_settle();
 	seen->ready = !error;
 	seen->outcome = rota_group_wait(&seen->group);
 	return error;

@@ -46,11 +46,6 @@ static void run(int (*fn)(void *), struct seen *seen)
 	assert_int_equal(test_process_descriptors(), before);
 }
 
-static int settle(void)
-{
-	return rota_sleep(1) | rota_sleep(1) | rota_sleep(1);
-}
-
 static int open_stream(struct seen *seen)
 {
 	const int error = callers_open(&seen->callers);
@@ -92,11 +87,11 @@ static int accept_some(void *arg)
 	struct seen *seen = arg;
 	int error = open_stream(seen);
 
-	error |= callers_come(&seen->callers, 3) | settle();
+	error |= callers_come(&seen->callers, 3) | test_settle();
 	error |= take(seen, 3);
 	error |= callers_come(&seen->callers, 2) | take(seen, 2);
 	seen->codes[0] = rota_stream_ready(&seen->stream);
-	error |= callers_come(&seen->callers, 1) | settle();
+	error |= callers_come(&seen->callers, 1) | test_settle();
 	seen->codes[1] = rota_stream_ready(&seen->stream);
 	seen->codes[2] = rota_stream_accept(&seen->stream);
 	seen->codes[3] = fcntl(seen->codes[2], F_GETFD);
@@ -124,13 +119,13 @@ static int stop_and_go(void *arg)
 	int error;
 
 	seen->options.items_max = 2;
-	error = open_stream(seen) | settle();
+	error = open_stream(seen) | test_settle();
 	note(seen, 0);
-	error |= callers_come(&seen->callers, 3) | settle();
+	error |= callers_come(&seen->callers, 3) | test_settle();
 	note(seen, 1);
-	error |= callers_come(&seen->callers, 10) | settle();
+	error |= callers_come(&seen->callers, 10) | test_settle();
 	note(seen, 2);
-	error |= take(seen, 2) | settle();
+	error |= take(seen, 2) | test_settle();
 	note(seen, 3);
 	error |= take(seen, 11);
 	return error | close_stream(seen);
@@ -160,11 +155,11 @@ static int go_on_at_half(void *arg)
 	int error;
 
 	seen->options.items_max = 4;
-	error = open_stream(seen) | settle();
-	error |= callers_come(&seen->callers, 4) | settle();
+	error = open_stream(seen) | test_settle();
+	error |= callers_come(&seen->callers, 4) | test_settle();
 	for (unsigned i = 0; i < 3; i++) {
 		note(seen, i);
-		error |= take(seen, 1) | settle();
+		error |= take(seen, 1) | test_settle();
 	}
 	return error | close_stream(seen);
 }
@@ -188,9 +183,9 @@ static int allow_by_default(void *arg)
 	struct seen *seen = arg;
 	int error = open_stream(seen);
 
-	error |= callers_come(&seen->callers, 63) | settle();
+	error |= callers_come(&seen->callers, 63) | test_settle();
 	note(seen, 0);
-	error |= callers_come(&seen->callers, 1) | settle();
+	error |= callers_come(&seen->callers, 1) | test_settle();
 	note(seen, 1);
 	return error | close_stream(seen);
 }
@@ -212,7 +207,7 @@ static int close_with_landed(void *arg)
 	struct seen *seen = arg;
 	int error = open_stream(seen);
 
-	error |= callers_come(&seen->callers, 5) | settle();
+	error |= callers_come(&seen->callers, 5) | test_settle();
 	note(seen, 0);
 	rota_stream_close(&seen->stream);
 	seen->codes[0] = (int)callers_closed(&seen->callers);
@@ -234,7 +229,7 @@ static void to_close_it_closes_connections_that_have_landed(void **state)
 static int close_while_landing(void *arg)
 {
 	struct seen *seen = arg;
-	int error = open_stream(seen) | settle();
+	int error = open_stream(seen) | test_settle();
 
 	error |= callers_come(&seen->callers, 5);
 	note(seen, 0);
@@ -263,8 +258,8 @@ static int share_listener(void *arg)
 	error |= rota_accept_stream_open(&seen->other, seen->callers.listener,
 					 NULL);
 	for (int i = 0; i < 10; i++)
-		error |= settle() | callers_come(&seen->callers, 1);
-	error |= settle();
+		error |= test_settle() | callers_come(&seen->callers, 1);
+	error |= test_settle();
 	while (rota_stream_ready(&seen->stream))
 		error |= take(seen, 1);
 	while (rota_stream_ready(&seen->other))
@@ -288,10 +283,11 @@ static void two_of_one_listener_share_who_comes(void **state)
 static int overflow(void *arg)
 {
 	struct seen *seen = arg;
-	int error = open_stream(seen) | settle();
+	int error = open_stream(seen) | test_settle();
 
 	for (int i = 0; i < 3; i++) {
-		error |= callers_come(&seen->callers, 20) | settle() | settle();
+		error |= callers_come(&seen->callers, 20) | test_settle() |
+			 test_settle();
 		error |= take(seen, 20);
 	}
 	seen->codes[0] = seen->stream.shot->generation;
@@ -315,11 +311,11 @@ static void none_is_lost_when_completions_overflow(void **state)
 static int come_in_a_jam(void *arg)
 {
 	struct seen *seen = arg;
-	int error = open_stream(seen) | settle();
+	int error = open_stream(seen) | test_settle();
 
 	seen->kernel.submit_error = -EAGAIN;
 	for (int i = 0; i < 20; i++)
-		error |= callers_come(&seen->callers, 2) | settle();
+		error |= callers_come(&seen->callers, 2) | test_settle();
 	note(seen, 0);
 	seen->kernel.submit_error = 0;
 	error |= take(seen, 40);
@@ -374,7 +370,7 @@ static int serve_listener(void *arg)
 	rota_group_open(&seen->group, NULL);
 	error |= rota_stream_serve(&seen->group, &seen->stream, serve, &server);
 	for (unsigned i = 1; i <= 3; i++)
-		error |= callers_come(&seen->callers, i) | settle();
+		error |= callers_come(&seen->callers, i) | test_settle();
 	seen->codes[0] = (int)server.calls;
 	error |= rota_group_wait(&seen->group);
 	seen->codes[1] = server.code;

@@ -37,7 +37,7 @@ static bool hold_answers(void *context, const struct test_arrival *arrival)
 static int close_first(void *value)
 {
 	struct seen *seen = *(struct seen **)value;
-	int error = test_served_open(&seen->first) | test_served_settle();
+	int error = test_served_open(&seen->first) | test_settle();
 
 	seen->record = seen->first.stream.shot;
 	test_kernel_hold(&seen->kernel, hold_answers, NULL);
@@ -55,7 +55,7 @@ static int use_second(struct seen *seen)
 
 	if (!seen->early)
 		test_kernel_release_all(&seen->kernel);
-	error = test_served_settle();
+	error = test_settle();
 	seen->quiet = ri_list_empty(&tasks->shots.missed) &&
 		      ri_list_empty(&tasks->shots.chores) &&
 		      ri_wheel_empty(&tasks->loop.wheel);
@@ -74,16 +74,16 @@ static int answer_late(void *arg)
 
 	rota_group_open(&seen->group, NULL);
 	error = rota_go(&seen->group, close_first, seen);
-	error |= test_served_settle() | test_served_settle();
+	error |= test_settle() | test_settle();
 	error |= rota_close(seen->first.peer);
 	error |= rota_group_wait(&seen->group);
 	seen->codes[0] = (int)test_kernel_held(&seen->kernel);
 	test_kernel_hold(&seen->kernel, NULL, NULL);
 	if (seen->early) {
 		test_kernel_release_all(&seen->kernel);
-		error |= test_served_settle();
+		error |= test_settle();
 	}
-	error |= test_served_open(&seen->second) | test_served_settle();
+	error |= test_served_open(&seen->second) | test_settle();
 	seen->reused = seen->second.stream.shot == seen->record;
 	return error | use_second(seen) | rota_close(seen->first.fd);
 }
@@ -119,7 +119,7 @@ static int open_often(void *arg)
 
 		error = test_served_open(&seen->first);
 		if (i % 2)
-			error |= test_served_settle();
+			error |= test_settle();
 		generation = seen->first.stream.shot->generation;
 		seen->codes[0] += i % 2 && generation == last;
 		test_served_close(&seen->first);

@@ -43,11 +43,6 @@ static void run(int (*fn)(void *), struct seen *seen)
 	assert_int_equal(test_process_descriptors(), before);
 }
 
-static int settle(void)
-{
-	return rota_sleep(1) | rota_sleep(1) | rota_sleep(1);
-}
-
 /* A stream of the one end of a pair of sockets. */
 static int open_pair(struct seen *seen)
 {
@@ -84,14 +79,14 @@ static int look(struct seen *seen)
 static int tell_edges(void *arg)
 {
 	struct seen *seen = arg;
-	int error = open_pair(seen) | settle();
+	int error = open_pair(seen) | test_settle();
 
 	seen->codes[0] = look(seen);
-	error |= give(seen) | settle();
+	error |= give(seen) | test_settle();
 	seen->codes[1] = look(seen);
-	error |= settle();
+	error |= test_settle();
 	seen->codes[2] = look(seen);
-	error |= give(seen) | settle();
+	error |= give(seen) | test_settle();
 	seen->codes[3] = look(seen);
 	return error | close_pair(seen);
 }
@@ -116,7 +111,7 @@ static int tell_at_first(void *arg)
 	seen->events = POLLIN | POLLOUT;
 	error = open_pair(seen);
 	seen->codes[0] = rota_stream_poll(&seen->stream);
-	error |= settle();
+	error |= test_settle();
 	seen->codes[1] = look(seen);
 	return error | close_pair(seen);
 }
@@ -138,9 +133,9 @@ static int tell_together(void *arg)
 	int error;
 
 	seen->events = POLLIN | POLLOUT | POLLRDHUP;
-	error = open_pair(seen) | settle() | give(seen) | settle();
-	error |= give(seen) | settle();
-	error |= shutdown(seen->pair[1], SHUT_WR) | settle();
+	error = open_pair(seen) | test_settle() | give(seen) | test_settle();
+	error |= give(seen) | test_settle();
+	error |= shutdown(seen->pair[1], SHUT_WR) | test_settle();
 	seen->codes[0] = look(seen);
 	seen->codes[1] = look(seen);
 	return error | close_pair(seen);
@@ -161,20 +156,20 @@ static int tell_other(void *arg)
 {
 	const int opcode = IORING_OP_POLL_ADD;
 	struct seen *seen = arg;
-	int error = open_pair(seen) | settle();
+	int error = open_pair(seen) | test_settle();
 
 	test_kernel_hold(&seen->kernel, test_hold_opcode,
 			 (void *)(uintptr_t)&opcode);
 	for (int i = 0; i < 2; i++) {
-		error |= give(seen) | settle();
+		error |= give(seen) | test_settle();
 		error |= test_kernel_held(&seen->kernel) != 1;
 		test_kernel_held_at(&seen->kernel, 0)->res = seen->codes[i];
 		test_kernel_release_all(&seen->kernel);
 	}
 	test_kernel_hold(&seen->kernel, NULL, NULL);
-	error |= settle();
+	error |= test_settle();
 	seen->codes[2] = look(seen);
-	error |= give(seen) | settle();
+	error |= give(seen) | test_settle();
 	seen->codes[3] = look(seen);
 	return error | close_pair(seen);
 }
@@ -202,12 +197,12 @@ static void what_says_that_it_was_stopped_goes_on(void **state)
 static int hang_up(void *arg)
 {
 	struct seen *seen = arg;
-	int error = open_pair(seen) | settle() | rota_close(seen->pair[1]);
+	int error = open_pair(seen) | test_settle() | rota_close(seen->pair[1]);
 
 	seen->pair[1] = -1;
-	error |= settle();
+	error |= test_settle();
 	seen->codes[0] = look(seen);
-	error |= settle();
+	error |= test_settle();
 	seen->enters = seen->kernel.calls[TEST_ENTER];
 	error |= rota_sleep(ROTA_SECOND);
 	seen->enters = seen->kernel.calls[TEST_ENTER] - seen->enters;
@@ -233,15 +228,16 @@ static int poll_eventfd(void *arg)
 	int fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK), error;
 	uint64_t count;
 
-	error = rota_poll_stream_open(&seen->stream, fd, POLLIN) | settle();
+	error = rota_poll_stream_open(&seen->stream, fd, POLLIN) |
+		test_settle();
 	seen->codes[0] = look(seen);
 	for (int i = 1; i <= 2; i++) {
 		error |= write(fd, &one, sizeof(one)) != sizeof(one);
-		error |= settle();
+		error |= test_settle();
 		seen->codes[i] = look(seen);
 		error |= read(fd, &count, sizeof(count)) != sizeof(count);
 	}
-	error |= settle();
+	error |= test_settle();
 	seen->codes[3] = look(seen);
 	rota_stream_close(&seen->stream);
 	return error | rota_close(fd);
@@ -316,7 +312,8 @@ static int poll_file(void *arg)
 {
 	struct seen *seen = arg;
 	const int fd = open("/proc/self/exe", O_RDONLY | O_CLOEXEC);
-	int error = rota_poll_stream_open(&seen->stream, fd, POLLIN) | settle();
+	int error = rota_poll_stream_open(&seen->stream, fd, POLLIN) |
+		    test_settle();
 
 	seen->enters = seen->kernel.calls[TEST_ENTER];
 	error |= rota_sleep(ROTA_SECOND);
@@ -347,7 +344,7 @@ static int watch_file(void *arg)
 	char byte;
 
 	error |= socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, seen->pair);
-	error |= settle();
+	error |= test_settle();
 	seen->enters = seen->kernel.calls[TEST_ENTER];
 	for (int i = 0; i < 10; i++) {
 		error |= give(seen);
@@ -500,9 +497,9 @@ static int overflow(void *arg)
 	for (int i = 0; i < 8; i++)
 		error |= rota_poll_stream_open(&streams[i], seen->pair[0],
 					       POLLIN);
-	error |= settle();
+	error |= test_settle();
 	for (int round = 0; round < 3; round++) {
-		error |= give(seen) | settle() | settle();
+		error |= give(seen) | test_settle() | test_settle();
 		for (int i = 0; i < 8; i++)
 			seen->codes[round] +=
 				rota_stream_poll(&streams[i]) == POLLIN;
@@ -553,7 +550,7 @@ static int serve_polled(void *arg)
 	rota_group_open(&seen->group, NULL);
 	error |= rota_stream_serve(&seen->group, &seen->stream, serve, seen);
 	for (int i = 0; i < 3; i++)
-		error |= give(seen) | give(seen) | settle();
+		error |= give(seen) | give(seen) | test_settle();
 	error |= rota_close(seen->pair[1]);
 	error |= rota_group_wait(&seen->group);
 	return error | rota_close(seen->pair[0]);

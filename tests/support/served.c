@@ -98,11 +98,6 @@ int test_served_give(const struct test_served *served, unsigned bytes)
 	return n < 0 ? -errno : 0;
 }
 
-int test_served_settle(void)
-{
-	return rota_sleep(1) | rota_sleep(1) | rota_sleep(1);
-}
-
 static unsigned count(const struct ri_stack *stack)
 {
 	unsigned found = 0;

@@ -47,9 +47,6 @@ int test_served_give(const struct test_served *served, unsigned bytes);
 /* Closes what is open of it, in a task, whose the stream is. */
 void test_served_close(struct test_served *served);
 
-/* Some whole turns of the loop, in a task. */
-int test_served_settle(void);
-
 /* Stacks that tasks stand on, and those that ever were stood on. In a task. */
 unsigned test_stacks_in_use(void);
 unsigned test_stacks_used(void);

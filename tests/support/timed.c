@@ -33,3 +33,8 @@ int64_t test_now_ns(void)
 {
 	return rota_now_ns() - TEST_START_NS;
 }
+
+int test_settle(void)
+{
+	return rota_sleep(1) | rota_sleep(1) | rota_sleep(1);
+}

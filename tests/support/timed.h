@@ -29,4 +29,7 @@ int test_run_timed_with(const struct rota_config *config,
 /* In a task: what the clock shows, counted from the start. */
 int64_t test_now_ns(void);
 
+/* In a task: some whole turns of the loop. */
+int test_settle(void);
+
 #endif
