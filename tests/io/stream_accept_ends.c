@@ -5,9 +5,7 @@
  * the completions. Under a clock of the test's.
  */
 #include "rota/rota.h"
-#include "support/callers.h"
-#include "support/log.h"
-#include "support/process.h"
+#include "support/accepts.h"
 #include "support/timed.h"
 #include "task/task.h"
 
@@ -20,93 +18,20 @@
 
 #include <cmocka.h>
 
-struct seen {
-	struct test_kernel kernel;
-	struct test_log log;
-	struct rota_group group;
-	struct callers callers;
-	struct rota_stream stream;
-	struct rota_stream other;
-	int refusal;       /* what accepts say in place of their result */
-	unsigned refusals; /* how many do */
-	int control[2];    /* a pair */
-	bool waits;        /* the member is about to accept */
-	bool done;         /* ... and has */
-	int codes[8];
-	int64_t times_ns[4];
-};
+/* Besides the one that is looked at. */
+static struct rota_stream other;
+static int control[2]; /* a pair */
 
-/* Runs fn under the clock, and asserts that no descriptor is left. */
-static void run(int (*fn)(void *), struct seen *seen)
-{
-	const struct rota_config config = { .log = test_log_write,
-					    .context = &seen->log };
-	const unsigned before = test_process_descriptors();
-
-	assert_int_equal(test_run_timed_with(&config, &seen->kernel, fn, seen),
-			 0);
-	assert_int_equal(test_process_descriptors(), before);
-}
-
-static int settle(void)
-{
-	return rota_sleep(1) | rota_sleep(1) | rota_sleep(1);
-}
-
-static bool hold_accepts(void *context, const struct test_arrival *arrival)
-{
-	(void)context;
-	return arrival->opcode == IORING_OP_ACCEPT;
-}
-
-/* Instead of connections: those are closed, and the clients gone. */
-static void refuse_held(struct test_kernel *kernel, void *context)
-{
-	struct seen *seen = context;
-
-	while (test_kernel_held(kernel)) {
-		struct test_arrival *arrival = test_kernel_held_at(kernel, 0);
-
-		if (seen->refusals && arrival->res >= 0) {
-			seen->refusals--;
-			close(arrival->res);
-			arrival->res = seen->refusal;
-		}
-		test_kernel_release(kernel, 0);
-	}
-}
-
-static void begin_refusing(struct seen *seen, int refusal, unsigned times)
+static void begin_refusing(struct accepts *seen, int refusal, unsigned times)
 {
 	seen->refusal = refusal;
 	seen->refusals = times;
-	test_kernel_hold(&seen->kernel, hold_accepts, NULL);
-	seen->kernel.on_idle = refuse_held;
+	accepts_hold(seen);
+	seen->kernel.on_idle = accepts_refuse_held;
 	seen->kernel.idle_context = seen;
 }
 
-static int open_stream(struct seen *seen)
-{
-	const int error = callers_open(&seen->callers);
-
-	return error ? error
-		     : rota_accept_stream_open(&seen->stream,
-					       seen->callers.listener, NULL);
-}
-
-static int take(struct seen *seen)
-{
-	return callers_take(&seen->callers, rota_stream_accept(&seen->stream));
-}
-
-static int close_stream(struct seen *seen)
-{
-	rota_stream_close(&seen->stream);
-	callers_close(&seen->callers);
-	return 0;
-}
-
-static int accept_on(struct seen *seen, int fd, unsigned i)
+static int accept_on(struct accepts *seen, int fd, unsigned i)
 {
 	int error = rota_accept_stream_open(&seen->stream, fd, NULL);
 
@@ -119,7 +44,7 @@ static int accept_on(struct seen *seen, int fd, unsigned i)
 
 static int accept_on_others(void *arg)
 {
-	struct seen *seen = arg;
+	struct accepts *seen = arg;
 	const int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	const int gone = dup(fd);
 	int error = rota_close(gone);
@@ -132,10 +57,10 @@ static int accept_on_others(void *arg)
 
 static void what_is_no_listener_is_told_by_each_accept(void **state)
 {
-	struct seen seen = { .done = false };
+	struct accepts seen = { .done = false };
 
 	(void)state;
-	run(accept_on_others, &seen);
+	accepts_run(accept_on_others, &seen);
 	assert_int_equal(seen.codes[0], -EINVAL);
 	assert_int_equal(seen.codes[1], -ENOTSOCK);
 	assert_int_equal(seen.codes[2], -EBADF);
@@ -144,11 +69,11 @@ static void what_is_no_listener_is_told_by_each_accept(void **state)
 /* Of TCP: Linux does not tell a stream of a Unix listener. */
 static int shut_listener_down(void *arg)
 {
-	struct seen *seen = arg;
+	struct accepts *seen = arg;
 	const int listener = rota_listen("127.0.0.1", 0, NULL);
 	int error = rota_accept_stream_open(&seen->stream, listener, NULL);
 
-	error |= settle() | rota_shutdown(listener, SHUT_RDWR);
+	error |= test_settle() | rota_shutdown(listener, SHUT_RDWR);
 	seen->codes[0] = rota_stream_accept(&seen->stream);
 	error |= rota_close(listener);
 	seen->codes[1] = rota_stream_accept(&seen->stream);
@@ -158,51 +83,25 @@ static int shut_listener_down(void *arg)
 
 static void a_listener_that_is_shut_down_is_einval(void **state)
 {
-	struct seen seen = { .done = false };
+	struct accepts seen = { .done = false };
 
 	(void)state;
-	run(shut_listener_down, &seen);
+	accepts_run(shut_listener_down, &seen);
 	assert_int_equal(seen.codes[0], -EINVAL);
 	assert_int_equal(seen.codes[1], -EINVAL);
 }
 
-static int accept_until_told(void *value)
-{
-	struct seen *seen = *(struct seen **)value;
-	int error = rota_accept_stream_open(&seen->stream,
-					    seen->callers.listener, NULL);
-
-	if (error)
-		return error;
-	do {
-		seen->waits = true;
-		seen->codes[0] = take(seen);
-	} while (!seen->codes[0]);
-	seen->times_ns[0] = test_now_ns();
-	seen->codes[1] = take(seen);
-	seen->done = true;
-	rota_stream_close(&seen->stream);
-	return 0;
-}
-
-static int close_listener(struct seen *seen)
-{
-	const int fd = seen->callers.listener;
-
-	seen->callers.listener = -1;
-	return rota_close(fd);
-}
-
 static int close_waited_for(void *arg)
 {
-	struct seen *seen = arg;
+	struct accepts *seen = arg;
 	int error = callers_open(&seen->callers);
 
 	rota_group_open(&seen->group, NULL);
-	error |= rota_go(&seen->group, accept_until_told, seen) | settle();
-	error |= callers_come(&seen->callers, 2) | settle();
+	error |=
+		rota_go(&seen->group, accepts_until_told, seen) | test_settle();
+	error |= callers_come(&seen->callers, 2) | test_settle();
 	seen->codes[2] = seen->done;
-	error |= close_listener(seen);
+	error |= accepts_close_listener(seen);
 	error |= rota_group_wait(&seen->group);
 	callers_close(&seen->callers);
 	return error;
@@ -210,10 +109,10 @@ static int close_waited_for(void *arg)
 
 static void a_listener_closed_by_another_task_is_ebadf(void **state)
 {
-	struct seen seen = { .done = false };
+	struct accepts seen = { .done = false };
 
 	(void)state;
-	run(close_waited_for, &seen);
+	accepts_run(close_waited_for, &seen);
 	assert_int_equal(seen.codes[2], false);
 	assert_int_equal(seen.codes[0], -EBADF);
 	assert_int_equal(seen.codes[1], -EBADF);
@@ -222,24 +121,24 @@ static void a_listener_closed_by_another_task_is_ebadf(void **state)
 
 static int close_with_landed(void *arg)
 {
-	struct seen *seen = arg;
-	int error = open_stream(seen);
+	struct accepts *seen = arg;
+	int error = accepts_open(seen);
 
-	error |= callers_come(&seen->callers, 2) | settle();
-	error |= close_listener(seen) | settle();
+	error |= callers_come(&seen->callers, 2) | test_settle();
+	error |= accepts_close_listener(seen) | test_settle();
 	/* The kernel has let go of it. */
 	seen->codes[4] = callers_come(&seen->callers, 1);
 	for (unsigned i = 0; i < 4; i++)
-		seen->codes[i] = take(seen);
-	return error | close_stream(seen);
+		seen->codes[i] = accepts_take(seen);
+	return error | accepts_close(seen);
 }
 
 static void ebadf_comes_behind_what_has_landed(void **state)
 {
-	struct seen seen = { .done = false };
+	struct accepts seen = { .done = false };
 
 	(void)state;
-	run(close_with_landed, &seen);
+	accepts_run(close_with_landed, &seen);
 	assert_int_equal(seen.codes[0], 0);
 	assert_int_equal(seen.codes[1], 0);
 	assert_int_equal(seen.codes[2], -EBADF);
@@ -252,41 +151,41 @@ static void ebadf_comes_behind_what_has_landed(void **state)
 static int close_and_reuse(void *arg)
 {
 	static struct callers others;
-	struct seen *seen = arg;
-	int error = open_stream(seen) | callers_open(&others) | settle();
+	struct accepts *seen = arg;
+	int error = accepts_open(seen) | callers_open(&others) | test_settle();
 	const int fd = seen->callers.listener;
 
-	error |= close_listener(seen);
+	error |= accepts_close_listener(seen);
 	error |= fcntl(others.listener, F_DUPFD_CLOEXEC, fd) != fd;
-	error |= callers_come(&others, 1) | settle();
-	seen->codes[0] = take(seen);
-	error |= settle();
+	error |= callers_come(&others, 1) | test_settle();
+	seen->codes[0] = accepts_take(seen);
+	error |= test_settle();
 	seen->codes[1] = callers_take(&others, accept4(fd, NULL, NULL, 0));
 	callers_close(&others);
-	return error | close_stream(seen) | rota_close(fd);
+	return error | accepts_close(seen) | rota_close(fd);
 }
 
 static void who_has_the_number_next_is_left_alone(void **state)
 {
-	struct seen seen = { .done = false };
+	struct accepts seen = { .done = false };
 
 	(void)state;
-	run(close_and_reuse, &seen);
+	accepts_run(close_and_reuse, &seen);
 	assert_int_equal(seen.codes[0], -EBADF);
 	assert_int_equal(seen.codes[1], 0);
 }
 
 /* The first three are refused. */
-static int take_refused(struct seen *seen, unsigned more)
+static int take_refused(struct accepts *seen, unsigned more)
 {
-	int error = open_stream(seen);
+	int error = accepts_open(seen);
 
 	begin_refusing(seen, seen->refusal, 3);
-	error |= callers_come(&seen->callers, 3) | settle();
+	error |= callers_come(&seen->callers, 3) | test_settle();
 	error |= callers_come(&seen->callers, more);
-	seen->codes[0] = take(seen);
+	seen->codes[0] = accepts_take(seen);
 	seen->times_ns[0] = test_now_ns();
-	return error | close_stream(seen);
+	return error | accepts_close(seen);
 }
 
 static int take_the_last(void *arg)
@@ -307,9 +206,9 @@ static void connections_that_failed_are_passed_over(void **state)
 
 	(void)state;
 	for (int i = 0; i < 8; i++) {
-		struct seen seen = { .refusal = refusals[i] };
+		struct accepts seen = { .refusal = refusals[i] };
 
-		run(take_the_last, &seen);
+		accepts_run(take_the_last, &seen);
 		assert_int_equal(seen.codes[0], 0);
 		assert_string_equal(seen.callers.order, "d");
 		assert_int_equal(seen.times_ns[0], 3);
@@ -324,9 +223,9 @@ static void what_will_not_get_better_is_told(void **state)
 
 	(void)state;
 	for (int i = 0; i < 6; i++) {
-		struct seen seen = { .refusal = refusals[i] };
+		struct accepts seen = { .refusal = refusals[i] };
 
-		run(take_none, &seen);
+		accepts_run(take_none, &seen);
 		assert_int_equal(seen.codes[0], refusals[i]);
 		assert_int_equal(seen.log.lines, 0);
 	}
@@ -338,9 +237,9 @@ static void what_says_that_it_was_stopped_goes_on(void **state)
 
 	(void)state;
 	for (int i = 0; i < 3; i++) {
-		struct seen seen = { .refusal = refusals[i] };
+		struct accepts seen = { .refusal = refusals[i] };
 
-		run(take_the_last, &seen);
+		accepts_run(take_the_last, &seen);
 		assert_int_equal(seen.codes[0], 0);
 		assert_string_equal(seen.callers.order, "d");
 	}
@@ -348,11 +247,12 @@ static void what_says_that_it_was_stopped_goes_on(void **state)
 
 static int cancel_waiting(void *arg)
 {
-	struct seen *seen = arg;
+	struct accepts *seen = arg;
 	int error = callers_open(&seen->callers);
 
 	rota_group_open(&seen->group, NULL);
-	error |= rota_go(&seen->group, accept_until_told, seen) | settle();
+	error |=
+		rota_go(&seen->group, accepts_until_told, seen) | test_settle();
 	rota_group_cancel(&seen->group, (struct rota_cancellation){ 0 });
 	seen->codes[2] = rota_group_wait(&seen->group);
 	callers_close(&seen->callers);
@@ -361,10 +261,10 @@ static int cancel_waiting(void *arg)
 
 static void a_cancel_wakes_who_waits(void **state)
 {
-	struct seen seen = { .done = false };
+	struct accepts seen = { .done = false };
 
 	(void)state;
-	run(cancel_waiting, &seen);
+	accepts_run(cancel_waiting, &seen);
 	assert_int_equal(seen.codes[0], -ECANCELED);
 	assert_int_equal(seen.codes[1], -ECANCELED);
 	assert_int_equal(seen.times_ns[0], 3);
@@ -374,26 +274,26 @@ static void a_cancel_wakes_who_waits(void **state)
 /* Accepts what has landed, in a cancelled task, and in a shield. */
 static int accept_cancelled(void *value)
 {
-	struct seen *seen = *(struct seen **)value;
+	struct accepts *seen = *(struct accepts **)value;
 	struct rota_shield shield;
-	int error = open_stream(seen);
+	int error = accepts_open(seen);
 
 	seen->codes[0] = rota_stream_accept(&seen->stream);
 	rota_shield_begin(&shield, ROTA_SECOND);
 	error |= callers_come(&seen->callers, 1);
-	seen->codes[1] = take(seen);
-	error |= callers_come(&seen->callers, 1) | settle();
+	seen->codes[1] = accepts_take(seen);
+	error |= callers_come(&seen->callers, 1) | test_settle();
 	rota_shield_end(&shield);
-	seen->codes[2] = take(seen);
-	seen->codes[3] = take(seen);
-	seen->codes[4] = rota_accept_stream_open(&seen->other,
-						 seen->callers.listener, NULL);
-	return error | close_stream(seen);
+	seen->codes[2] = accepts_take(seen);
+	seen->codes[3] = accepts_take(seen);
+	seen->codes[4] =
+		rota_accept_stream_open(&other, seen->callers.listener, NULL);
+	return error | accepts_close(seen);
 }
 
 static int cancel_before(void *arg)
 {
-	struct seen *seen = arg;
+	struct accepts *seen = arg;
 	int error;
 
 	rota_group_open(&seen->group, NULL);
@@ -404,10 +304,10 @@ static int cancel_before(void *arg)
 
 static void in_a_cancelled_task_what_has_landed_is_told_first(void **state)
 {
-	struct seen seen = { .done = false };
+	struct accepts seen = { .done = false };
 
 	(void)state;
-	run(cancel_before, &seen);
+	accepts_run(cancel_before, &seen);
 	assert_int_equal(seen.codes[0], -ECANCELED);
 	assert_int_equal(seen.codes[1], 0);
 	assert_int_equal(seen.codes[2], 0);
@@ -426,9 +326,9 @@ static bool hold_both(void *context, const struct test_arrival *arrival)
 
 static int cancel_on_control(void *value)
 {
-	struct seen *seen = *(struct seen **)value;
+	struct accepts *seen = *(struct accepts **)value;
 	char byte;
-	const int n = rota_recv(seen->control[0], &byte, 1, 0);
+	const int n = rota_recv(control[0], &byte, 1, 0);
 
 	seen->codes[3] = seen->done;
 	rota_group_cancel(&seen->group, (struct rota_cancellation){ 0 });
@@ -437,35 +337,35 @@ static int cancel_on_control(void *value)
 
 static int cancel_landed(void *arg)
 {
-	struct seen *seen = arg;
+	struct accepts *seen = arg;
 	struct rota_group around;
 	int error = callers_open(&seen->callers);
 
-	error |= socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0,
-			    seen->control);
+	error |= socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, control);
 	test_kernel_hold(&seen->kernel, hold_both, NULL);
 	rota_group_open(&around, NULL);
 	rota_group_open(&seen->group, NULL);
 	error |= rota_go(&around, cancel_on_control, seen);
-	error |= rota_go(&seen->group, accept_until_told, seen) | settle();
-	error |= send(seen->control[1], "x", 1, 0) != 1;
-	error |= settle() | callers_come(&seen->callers, 1) | settle();
+	error |=
+		rota_go(&seen->group, accepts_until_told, seen) | test_settle();
+	error |= send(control[1], "x", 1, 0) != 1;
+	error |=
+		test_settle() | callers_come(&seen->callers, 1) | test_settle();
 	seen->codes[2] = (int)test_kernel_held(&seen->kernel);
 	test_kernel_hold(&seen->kernel, NULL, NULL);
 	test_kernel_release_all(&seen->kernel);
 	error |= rota_group_wait(&seen->group) != -ECANCELED;
 	error |= rota_group_wait(&around);
 	callers_close(&seen->callers);
-	return error | rota_close(seen->control[0]) |
-	       rota_close(seen->control[1]);
+	return error | rota_close(control[0]) | rota_close(control[1]);
 }
 
 static void a_cancel_between_completion_and_wake_loses_none(void **state)
 {
-	struct seen seen = { .done = false };
+	struct accepts seen = { .done = false };
 
 	(void)state;
-	run(cancel_landed, &seen);
+	accepts_run(cancel_landed, &seen);
 	assert_int_equal(seen.codes[2], 2);
 	assert_int_equal(seen.codes[3], false);
 	assert_int_equal(seen.codes[0], -ECANCELED);
@@ -475,8 +375,8 @@ static void a_cancel_between_completion_and_wake_loses_none(void **state)
 /* The kernel does not find what it is to stop, and one more comes. */
 static int miss_and_close(void *arg)
 {
-	struct seen *seen = arg;
-	int error = open_stream(seen) | settle();
+	struct accepts *seen = arg;
+	int error = accepts_open(seen) | test_settle();
 
 	test_kernel_hold(&seen->kernel, test_hold_all, NULL);
 	seen->kernel.spoil = seen->refusals;
@@ -492,32 +392,25 @@ static void a_close_that_missed_is_tried_again(void **state)
 {
 	(void)state;
 	for (unsigned misses = 0; misses < 4; misses++) {
-		struct seen seen = { .refusals = misses };
+		struct accepts seen = { .refusals = misses };
 
-		run(miss_and_close, &seen);
+		accepts_run(miss_and_close, &seen);
 		assert_in_range(seen.times_ns[0],
 				misses * 10 * ROTA_MILLISECOND,
 				misses * 10 * ROTA_MILLISECOND + 20);
 	}
 }
 
-static bool hold_everything(void *context, const struct test_arrival *arrival)
-{
-	(void)context;
-	(void)arrival;
-	return true;
-}
-
 static int close_full(void *value)
 {
 	const struct rota_stream_options two = { .items_max = 2 };
-	struct seen *seen = *(struct seen **)value;
+	struct accepts *seen = *(struct accepts **)value;
 	int error = rota_accept_stream_open(&seen->stream,
 					    seen->callers.listener, &two);
 
-	error |= callers_come(&seen->callers, 1) | settle();
+	error |= callers_come(&seen->callers, 1) | test_settle();
 	seen->kernel.spoil = 1;
-	test_kernel_hold(&seen->kernel, hold_everything, NULL);
+	test_kernel_hold(&seen->kernel, test_hold_every, NULL);
 	rota_stream_close(&seen->stream);
 	seen->times_ns[0] = test_now_ns();
 	return error;
@@ -526,12 +419,13 @@ static int close_full(void *value)
 /* What lands just before it is told of the miss has it looked at again. */
 static int miss_behind_landing(void *arg)
 {
-	struct seen *seen = arg;
+	struct accepts *seen = arg;
 	int error = callers_open(&seen->callers);
 
 	rota_group_open(&seen->group, NULL);
-	error |= rota_go(&seen->group, close_full, seen) | settle() | settle();
-	error |= callers_come(&seen->callers, 1) | settle();
+	error |= rota_go(&seen->group, close_full, seen) | test_settle() |
+		 test_settle();
+	error |= callers_come(&seen->callers, 1) | test_settle();
 	seen->codes[0] = (int)test_kernel_held(&seen->kernel);
 	seen->codes[1] = seen->codes[0] > 1 &&
 			 test_kernel_held_at(&seen->kernel, 0)->res == -ENOENT;
@@ -546,10 +440,10 @@ static int miss_behind_landing(void *arg)
 
 static void a_close_that_missed_behind_a_landing_is_tried_again(void **state)
 {
-	struct seen seen = { .done = false };
+	struct accepts seen = { .done = false };
 
 	(void)state;
-	run(miss_behind_landing, &seen);
+	accepts_run(miss_behind_landing, &seen);
 	assert_int_equal(seen.codes[0], 2);
 	assert_true(seen.codes[1]);
 	assert_in_range(seen.times_ns[0], 0, 11 * ROTA_MILLISECOND);

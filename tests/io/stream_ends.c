@@ -167,13 +167,6 @@ static int close_when_told(void *value)
 	return 0;
 }
 
-static bool hold_each(void *context, const struct test_arrival *arrival)
-{
-	(void)context;
-	(void)arrival;
-	return true;
-}
-
 /* Bytes land beyond its due in the batch that tells of the miss, before it. */
 static int land_before_the_miss(void *arg)
 {
@@ -185,7 +178,7 @@ static int land_before_the_miss(void *arg)
 	error = rota_go(&flow.group, close_when_told, 0);
 	flow_settle();
 	flow.kernel.spoil = 1;
-	test_kernel_hold(&flow.kernel, hold_each, NULL);
+	test_kernel_hold(&flow.kernel, test_hold_every, NULL);
 	gate_open(&gate);
 	flow_settle();
 	flow_note(&flow, (int)test_kernel_held(&flow.kernel));

@@ -122,6 +122,9 @@ void test_kernel_clock(struct test_kernel *kernel, int64_t now_ns);
 void test_kernel_hold(struct test_kernel *kernel, test_hold_fn *hold,
 		      void *context);
 
+/* A test_hold_fn: every one. */
+bool test_hold_every(void *context, const struct test_arrival *arrival);
+
 /* A test_hold_fn: all but those of the engine's own cancels. */
 bool test_hold_all(void *context, const struct test_arrival *arrival);
 
