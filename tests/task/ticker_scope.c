@@ -5,6 +5,7 @@
  */
 #include "rota/rota.h"
 #include "support/broken.h"
+#include "support/ticks.h"
 #include "support/timed.h"
 
 #include <setjmp.h>
@@ -13,65 +14,20 @@
 #include <cmocka.h>
 
 #define PERIOD_NS 100
-#define SEEN_MAX 6
-
-struct seen {
-	struct test_kernel kernel;
-	struct rota_group group;
-	unsigned count;             /* of what follows */
-	int codes[SEEN_MAX];        /* of each wait */
-	uint64_t missed[SEEN_MAX];  /* by it */
-	int64_t times_ns[SEEN_MAX]; /* after it */
-	bool ended;                 /* what the end of a deadline said */
-};
-
-static int note(struct seen *seen, struct rota_ticker *ticker)
-{
-	const unsigned i = seen->count++;
-
-	seen->missed[i] = UINT64_MAX;
-	seen->codes[i] = rota_ticker_wait(ticker, &seen->missed[i]);
-	seen->times_ns[i] = test_now_ns();
-	return seen->codes[i];
-}
-
-static void run(int (*fn)(void *), struct seen *seen)
-{
-	assert_int_equal(test_run_timed_with(NULL, &seen->kernel, fn, seen), 0);
-}
-
-static void assert_tick(const struct seen *seen, unsigned i, int64_t time_ns,
-			uint64_t missed)
-{
-	assert_true(i < seen->count);
-	assert_int_equal(seen->codes[i], 0);
-	assert_int_equal(seen->times_ns[i], time_ns);
-	assert_int_equal(seen->missed[i], missed);
-}
-
-static void assert_end(const struct seen *seen, unsigned i, int code,
-		       int64_t time_ns)
-{
-	assert_true(i < seen->count);
-	assert_int_equal(seen->codes[i], code);
-	assert_int_equal(seen->times_ns[i], time_ns);
-	assert_int_equal(seen->missed[i], UINT64_MAX);
-}
-
 static int tick_until_ended(void *value)
 {
-	struct seen *seen = *(struct seen **)value;
+	struct ticks *seen = *(struct ticks **)value;
 	struct rota_ticker ticker;
 	int error = rota_ticker_open(&ticker, PERIOD_NS);
 
 	while (!error)
-		error = note(seen, &ticker);
-	note(seen, &ticker);
+		error = ticks_note(seen, &ticker);
+	ticks_note(seen, &ticker);
 	rota_ticker_close(&ticker);
 	return error;
 }
 
-static int cancel_at(struct seen *seen, int64_t time_ns)
+static int cancel_at(struct ticks *seen, int64_t time_ns)
 {
 	int error;
 
@@ -89,13 +45,13 @@ static int cancel_between(void *arg)
 
 static void a_cancel_ends_the_wait(void **state)
 {
-	struct seen seen = { .count = 0 };
+	struct ticks seen = { .count = 0 };
 
 	(void)state;
-	run(cancel_between, &seen);
-	assert_tick(&seen, 0, PERIOD_NS, 0);
-	assert_end(&seen, 1, -ECANCELED, PERIOD_NS + 50);
-	assert_end(&seen, 2, -ECANCELED, PERIOD_NS + 50);
+	ticks_run(cancel_between, &seen);
+	ticks_assert(&seen, 0, PERIOD_NS, 0);
+	ticks_assert_end(&seen, 1, -ECANCELED, PERIOD_NS + 50);
+	ticks_assert_end(&seen, 2, -ECANCELED, PERIOD_NS + 50);
 	assert_int_equal(seen.count, 3);
 }
 
@@ -108,80 +64,80 @@ static int cancel_with(void *arg)
 
 static void a_tick_that_came_before_the_cancel_is_delivered(void **state)
 {
-	struct seen seen = { .count = 0 };
+	struct ticks seen = { .count = 0 };
 
 	(void)state;
-	run(cancel_with, &seen);
-	assert_tick(&seen, 0, PERIOD_NS, 0);
-	assert_end(&seen, 1, -ECANCELED, PERIOD_NS);
+	ticks_run(cancel_with, &seen);
+	ticks_assert(&seen, 0, PERIOD_NS, 0);
+	ticks_assert_end(&seen, 1, -ECANCELED, PERIOD_NS);
 	assert_int_equal(seen.count, 3);
 }
 
 /* The deadline is on the wheel first. */
 static int end_with_the_tick(void *arg)
 {
-	struct seen *seen = arg;
+	struct ticks *seen = arg;
 	struct rota_deadline deadline;
 	struct rota_ticker ticker;
 	int error = rota_ticker_open(&ticker, PERIOD_NS);
 
 	rota_deadline_begin(&deadline, rota_after_ns(PERIOD_NS));
-	note(seen, &ticker);
+	ticks_note(seen, &ticker);
 	seen->ended = rota_deadline_end(&deadline);
-	error |= note(seen, &ticker);
+	error |= ticks_note(seen, &ticker);
 	rota_ticker_close(&ticker);
 	return error;
 }
 
 static void a_tick_that_the_deadline_forestalls_stays_pending(void **state)
 {
-	struct seen seen = { .count = 0 };
+	struct ticks seen = { .count = 0 };
 
 	(void)state;
-	run(end_with_the_tick, &seen);
-	assert_end(&seen, 0, -ETIME, PERIOD_NS);
+	ticks_run(end_with_the_tick, &seen);
+	ticks_assert_end(&seen, 0, -ETIME, PERIOD_NS);
 	assert_true(seen.ended);
-	assert_tick(&seen, 1, PERIOD_NS, 0);
+	ticks_assert(&seen, 1, PERIOD_NS, 0);
 }
 
 static int wait_in_the_past(void *arg)
 {
-	struct seen *seen = arg;
+	struct ticks *seen = arg;
 	struct rota_deadline deadline;
 	struct rota_ticker ticker;
 	int error = rota_ticker_open(&ticker, PERIOD_NS);
 
 	error |= rota_sleep(PERIOD_NS * 5 / 2);
 	rota_deadline_begin(&deadline, 0);
-	note(seen, &ticker);
+	ticks_note(seen, &ticker);
 	rota_deadline_end(&deadline);
-	error |= note(seen, &ticker) | note(seen, &ticker);
+	error |= ticks_note(seen, &ticker) | ticks_note(seen, &ticker);
 	rota_ticker_close(&ticker);
 	return error;
 }
 
 static void in_a_scope_that_is_over_no_tick_is_taken(void **state)
 {
-	struct seen seen = { .count = 0 };
+	struct ticks seen = { .count = 0 };
 
 	(void)state;
-	run(wait_in_the_past, &seen);
-	assert_end(&seen, 0, -ETIME, PERIOD_NS * 5 / 2);
-	assert_tick(&seen, 1, PERIOD_NS * 5 / 2, 1);
-	assert_tick(&seen, 2, PERIOD_NS * 3, 0);
+	ticks_run(wait_in_the_past, &seen);
+	ticks_assert_end(&seen, 0, -ETIME, PERIOD_NS * 5 / 2);
+	ticks_assert(&seen, 1, PERIOD_NS * 5 / 2, 1);
+	ticks_assert(&seen, 2, PERIOD_NS * 3, 0);
 }
 
 static int end_around(void *arg)
 {
-	struct seen *seen = arg;
+	struct ticks *seen = arg;
 	struct rota_deadline deadline;
 	struct rota_ticker ticker;
 	int error;
 
 	rota_deadline_begin(&deadline, rota_after_ns(PERIOD_NS + 50));
 	error = rota_ticker_open(&ticker, PERIOD_NS);
-	note(seen, &ticker);
-	note(seen, &ticker);
+	ticks_note(seen, &ticker);
+	ticks_note(seen, &ticker);
 	rota_ticker_close(&ticker);
 	seen->ended = rota_deadline_end(&deadline);
 	return error;
@@ -189,59 +145,59 @@ static int end_around(void *arg)
 
 static void a_deadline_around_the_ticker_ends_the_wait(void **state)
 {
-	struct seen seen = { .count = 0 };
+	struct ticks seen = { .count = 0 };
 
 	(void)state;
-	run(end_around, &seen);
-	assert_tick(&seen, 0, PERIOD_NS, 0);
-	assert_end(&seen, 1, -ETIME, PERIOD_NS + 50);
+	ticks_run(end_around, &seen);
+	ticks_assert(&seen, 0, PERIOD_NS, 0);
+	ticks_assert_end(&seen, 1, -ETIME, PERIOD_NS + 50);
 	assert_true(seen.ended);
 }
 
 static int keep_phase(void *arg)
 {
-	struct seen *seen = arg;
+	struct ticks *seen = arg;
 	struct rota_deadline deadline;
 	struct rota_ticker ticker;
 	int error = rota_ticker_open(&ticker, PERIOD_NS);
 
 	rota_deadline_begin(&deadline, rota_after_ns(30));
-	note(seen, &ticker);
+	ticks_note(seen, &ticker);
 	rota_deadline_end(&deadline);
-	error |= note(seen, &ticker);
+	error |= ticks_note(seen, &ticker);
 	rota_ticker_close(&ticker);
 	return error;
 }
 
 static void a_wait_that_was_ended_leaves_the_schedule_alone(void **state)
 {
-	struct seen seen = { .count = 0 };
+	struct ticks seen = { .count = 0 };
 
 	(void)state;
-	run(keep_phase, &seen);
-	assert_end(&seen, 0, -ETIME, 30);
-	assert_tick(&seen, 1, PERIOD_NS, 0);
+	ticks_run(keep_phase, &seen);
+	ticks_assert_end(&seen, 0, -ETIME, 30);
+	ticks_assert(&seen, 1, PERIOD_NS, 0);
 }
 
 static int tick_idly(void *value)
 {
-	struct seen *seen = *(struct seen **)value;
+	struct ticks *seen = *(struct ticks **)value;
 	struct rota_idle idle;
 	struct rota_ticker ticker;
 	int error = rota_ticker_open(&ticker, PERIOD_NS);
 
 	rota_idle_begin(&idle);
 	while (!error)
-		error = note(seen, &ticker);
+		error = ticks_note(seen, &ticker);
 	rota_idle_end(&idle);
-	error = note(seen, &ticker);
+	error = ticks_note(seen, &ticker);
 	rota_ticker_close(&ticker);
 	return error;
 }
 
 static int drain(void *arg)
 {
-	struct seen *seen = arg;
+	struct ticks *seen = arg;
 	int error;
 
 	rota_group_open(&seen->group, NULL);
@@ -253,18 +209,18 @@ static int drain(void *arg)
 
 static void a_drain_ends_a_wait_in_an_idle_section(void **state)
 {
-	struct seen seen = { .count = 0 };
+	struct ticks seen = { .count = 0 };
 
 	(void)state;
-	run(drain, &seen);
-	assert_tick(&seen, 0, PERIOD_NS, 0);
-	assert_end(&seen, 1, -ESHUTDOWN, PERIOD_NS + 50);
-	assert_tick(&seen, 2, 2 * PERIOD_NS, 0);
+	ticks_run(drain, &seen);
+	ticks_assert(&seen, 0, PERIOD_NS, 0);
+	ticks_assert_end(&seen, 1, -ESHUTDOWN, PERIOD_NS + 50);
+	ticks_assert(&seen, 2, 2 * PERIOD_NS, 0);
 }
 
 static int tick_shielded(void *arg)
 {
-	struct seen *seen = arg;
+	struct ticks *seen = arg;
 	struct rota_deadline deadline;
 	struct rota_shield shield;
 	struct rota_ticker ticker;
@@ -273,8 +229,8 @@ static int tick_shielded(void *arg)
 	rota_deadline_begin(&deadline, 0);
 	rota_shield_begin(&shield, PERIOD_NS + 50);
 	error = rota_ticker_open(&ticker, PERIOD_NS);
-	note(seen, &ticker);
-	note(seen, &ticker);
+	ticks_note(seen, &ticker);
+	ticks_note(seen, &ticker);
 	rota_ticker_close(&ticker);
 	rota_shield_end(&shield);
 	rota_deadline_end(&deadline);
@@ -283,29 +239,29 @@ static int tick_shielded(void *arg)
 
 static void in_a_shield_it_ticks_until_the_grace_is_over(void **state)
 {
-	struct seen seen = { .count = 0 };
+	struct ticks seen = { .count = 0 };
 
 	(void)state;
-	run(tick_shielded, &seen);
-	assert_tick(&seen, 0, PERIOD_NS, 0);
-	assert_end(&seen, 1, -ETIME, PERIOD_NS + 50);
+	ticks_run(tick_shielded, &seen);
+	ticks_assert(&seen, 0, PERIOD_NS, 0);
+	ticks_assert_end(&seen, 1, -ETIME, PERIOD_NS + 50);
 }
 
 static int close_in_opening_order(void *arg)
 {
-	struct seen *seen = arg;
+	struct ticks *seen = arg;
 	struct rota_deadline deadline;
 	struct rota_ticker first, second;
 	int error = rota_ticker_open(&first, PERIOD_NS);
 
 	error |= rota_ticker_open(&second, 3 * PERIOD_NS);
 	rota_deadline_begin(&deadline, rota_after_ns(4 * PERIOD_NS));
-	note(seen, &first);
+	ticks_note(seen, &first);
 	rota_ticker_close(&first);
-	note(seen, &second);
+	ticks_note(seen, &second);
 	rota_ticker_close(&second);
 	error |= rota_ticker_open(&first, 2 * PERIOD_NS);
-	note(seen, &first);
+	ticks_note(seen, &first);
 	rota_ticker_close(&first);
 	seen->ended = rota_deadline_end(&deadline);
 	return error;
@@ -313,19 +269,19 @@ static int close_in_opening_order(void *arg)
 
 static void two_are_closed_in_any_order(void **state)
 {
-	struct seen seen = { .count = 0 };
+	struct ticks seen = { .count = 0 };
 
 	(void)state;
-	run(close_in_opening_order, &seen);
-	assert_tick(&seen, 0, PERIOD_NS, 0);
-	assert_tick(&seen, 1, 3 * PERIOD_NS, 0);
-	assert_end(&seen, 2, -ETIME, 4 * PERIOD_NS);
+	ticks_run(close_in_opening_order, &seen);
+	ticks_assert(&seen, 0, PERIOD_NS, 0);
+	ticks_assert(&seen, 1, 3 * PERIOD_NS, 0);
+	ticks_assert_end(&seen, 2, -ETIME, 4 * PERIOD_NS);
 	assert_true(seen.ended);
 }
 
 /* What rota_every is given. */
 struct calls {
-	struct seen *seen;
+	struct ticks *seen;
 	unsigned until;   /* the call that returns */
 	int result;       /* this */
 	int64_t lasts_ns; /* each of them */
@@ -334,7 +290,7 @@ struct calls {
 static int called(void *arg)
 {
 	struct calls *calls = arg;
-	struct seen *seen = calls->seen;
+	struct ticks *seen = calls->seen;
 
 	seen->times_ns[seen->count++] = test_now_ns();
 	seen->kernel.clock_ns += calls->lasts_ns;
@@ -350,10 +306,10 @@ static int call_every(void *arg)
 
 static void every_calls_until_it_is_told_something(void **state)
 {
-	struct seen seen = { .count = 0 };
+	struct ticks seen = { .count = 0 };
 
 	(void)state;
-	run(call_every, &seen);
+	ticks_run(call_every, &seen);
 	assert_int_equal(seen.count, 3);
 	for (unsigned i = 0; i < 3; i++)
 		assert_int_equal(seen.times_ns[i], (i + 1) * PERIOD_NS);
@@ -368,10 +324,10 @@ static int call_slow(void *arg)
 
 static void every_leaves_out_what_a_slow_function_misses(void **state)
 {
-	struct seen seen = { .count = 0 };
+	struct ticks seen = { .count = 0 };
 
 	(void)state;
-	run(call_slow, &seen);
+	ticks_run(call_slow, &seen);
 	assert_int_equal(seen.count, 2);
 	assert_int_equal(seen.times_ns[0], PERIOD_NS);
 	assert_int_equal(seen.times_ns[1], PERIOD_NS * 7 / 2);
@@ -391,10 +347,10 @@ static int call_under_deadline(void *arg)
 
 static void every_ends_with_the_scope_around_it(void **state)
 {
-	struct seen seen = { .count = 0 };
+	struct ticks seen = { .count = 0 };
 
 	(void)state;
-	run(call_under_deadline, &seen);
+	ticks_run(call_under_deadline, &seen);
 	assert_int_equal(seen.count, 3);
 	assert_true(seen.ended);
 }
@@ -411,10 +367,10 @@ static int call_badly(void *arg)
 
 static void every_wants_a_period(void **state)
 {
-	struct seen seen = { .count = 0 };
+	struct ticks seen = { .count = 0 };
 
 	(void)state;
-	run(call_badly, &seen);
+	ticks_run(call_badly, &seen);
 	assert_int_equal(seen.count, 0);
 }
 
