@@ -7,7 +7,6 @@
  */
 #include "rota/rota.h"
 #include "support/child.h"
-#include "support/process.h"
 #include "support/run.h"
 #include "support/served.h"
 #include "support/timed.h"
@@ -45,19 +44,7 @@ struct seen {
 /* Runs fn under the clock, and asserts that no descriptor is left. */
 static void run(int (*fn)(void *), struct seen *seen)
 {
-	const unsigned before = test_process_descriptors();
-
-	assert_int_equal(test_run_timed_with(NULL, &seen->kernel, fn, seen), 0);
-	assert_int_equal(test_process_descriptors(), before);
-}
-
-/* The peer closes: who serves it ends. */
-static int hang_up(struct test_served *served)
-{
-	const int error = rota_close(served->peer);
-
-	served->peer = -1;
-	return error;
+	test_run_timed_clean(NULL, &seen->kernel, fn, seen);
 }
 
 /* Where the run is now. */
@@ -81,7 +68,7 @@ static int give_twice(void *arg)
 		error |= test_settle() | test_settle();
 		note(seen, i);
 	}
-	error |= hang_up(&seen->served);
+	error |= test_served_hang_up(&seen->served);
 	return error | rota_group_wait(&seen->group);
 }
 
@@ -112,7 +99,7 @@ static int give_before(void *arg)
 	note(seen, 0);
 	rota_yield();
 	note(seen, 1);
-	error |= test_settle() | hang_up(&seen->served);
+	error |= test_settle() | test_served_hang_up(&seen->served);
 	return error | rota_group_wait(&seen->group);
 }
 
@@ -158,7 +145,7 @@ static int leave_some(void *arg)
 		error |= test_served_give(&seen->served, 4096);
 	error |= test_settle() | test_settle();
 	note(seen, 0);
-	error |= hang_up(&seen->served);
+	error |= test_served_hang_up(&seen->served);
 	return error | rota_group_wait(&seen->group);
 }
 
@@ -199,7 +186,7 @@ static int leave_bytes(void *arg)
 				   take_byte, &seen->served);
 	error |= test_served_give(&seen->served, 7) | test_settle();
 	note(seen, 0);
-	error |= hang_up(&seen->served);
+	error |= test_served_hang_up(&seen->served);
 	return error | rota_group_wait(&seen->group);
 }
 
@@ -227,7 +214,7 @@ static int read_before(void *arg)
 				   test_served_take, &seen->served);
 	error |= test_settle();
 	note(seen, 0);
-	error |= hang_up(&seen->served);
+	error |= test_served_hang_up(&seen->served);
 	return error | rota_group_wait(&seen->group);
 }
 
@@ -257,7 +244,7 @@ static int view_before(void *arg)
 	seen->codes[1] = (int)ri_tasks_here()->shots.buffers.out;
 	error |= test_settle();
 	note(seen, 0);
-	error |= hang_up(&seen->served);
+	error |= test_served_hang_up(&seen->served);
 	return error | rota_group_wait(&seen->group);
 }
 
@@ -283,7 +270,7 @@ static int sleep_and_note_buffers(void *arg)
 	error |= test_served_give(&seen->served, 5) | test_settle();
 	note(seen, 0);
 	seen->codes[0] = (int)ri_tasks_here()->shots.buffers.out;
-	error |= hang_up(&seen->served);
+	error |= test_served_hang_up(&seen->served);
 	return error | rota_group_wait(&seen->group);
 }
 
@@ -340,7 +327,7 @@ static int serve_many(void *arg)
 		seen->calls[0] += seen->many[i].calls;
 		seen->bytes[0] += seen->many[i].bytes;
 	}
-	error |= on_all(seen, hang_up);
+	error |= on_all(seen, test_served_hang_up);
 	return error | rota_group_wait(&seen->group);
 }
 
@@ -375,7 +362,7 @@ static int serve_many_slowly(void *arg)
 	seen->stacks[0] = test_stacks_in_use();
 	error |= rota_sleep(2 * ROTA_MILLISECOND);
 	seen->stacks[1] = test_stacks_in_use();
-	error |= on_all(seen, hang_up);
+	error |= on_all(seen, test_served_hang_up);
 	return error | rota_group_wait(&seen->group);
 }
 
@@ -425,7 +412,7 @@ static int free_records(void *arg)
 		error |= rota_stream_serve(&seen->group, &served->stream,
 					   take_and_free, served);
 		error |= test_served_give(served, 1) | test_settle();
-		error |= hang_up(served);
+		error |= test_served_hang_up(served);
 	}
 	return error | rota_group_wait(&seen->group);
 }
@@ -481,7 +468,7 @@ static int serve_named(void *arg)
 	seen->codes[0] = strstr(seen->text, " busy (spawned at") != NULL;
 	error |= rota_sleep(9 * ROTA_MILLISECOND);
 	error |= dump(seen);
-	error |= hang_up(&seen->served);
+	error |= test_served_hang_up(&seen->served);
 	return error | rota_group_wait(&seen->group);
 }
 

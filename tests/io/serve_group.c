@@ -5,7 +5,6 @@
  */
 #include "rota/rota.h"
 #include "support/log.h"
-#include "support/process.h"
 #include "support/served.h"
 #include "support/timed.h"
 
@@ -36,24 +35,8 @@ struct seen {
 static void run(int (*fn)(void *), struct seen *seen)
 {
 	const struct rota_config config = { .log = test_log_nothing };
-	const unsigned before = test_process_descriptors();
 
-	assert_int_equal(test_run_timed_with(&config, &seen->kernel, fn, seen),
-			 0);
-	assert_int_equal(test_process_descriptors(), before);
-}
-
-static int hang_up(struct test_served *served)
-{
-	const int error = rota_close(served->peer);
-
-	served->peer = -1;
-	return error;
-}
-
-static void cancel(struct rota_group *group)
-{
-	rota_group_cancel(group, (struct rota_cancellation){ 0, NULL });
+	test_run_timed_clean(&config, &seen->kernel, fn, seen);
 }
 
 static int end_at_once(void *value)
@@ -67,7 +50,7 @@ static int hang_up_later(void *value)
 {
 	struct seen *seen = *(struct seen **)value;
 
-	return rota_sleep(9) | hang_up(&seen->served);
+	return rota_sleep(9) | test_served_hang_up(&seen->served);
 }
 
 static int fill_slots(void *arg)
@@ -111,7 +94,7 @@ static int serve_at_the_limit(void *arg)
 	error |= test_served_go(&seen->group, &seen->other);
 	seen->times_ns[0] = test_now_ns();
 	error |= test_served_give(&seen->other, 2) | test_settle();
-	error |= hang_up(&seen->other);
+	error |= test_served_hang_up(&seen->other);
 	error |= rota_group_wait(&seen->group);
 	seen->times_ns[1] = test_now_ns();
 	return error | rota_group_wait(&seen->second);
@@ -162,7 +145,7 @@ static int end_one(struct seen *seen, const struct rota_group_options *options)
 	seen->served.served = seen->other.served = &seen->ended;
 	error = test_served_go(&seen->group, &seen->served);
 	error |= test_served_go(&seen->group, &seen->other);
-	error |= test_settle() | hang_up(&seen->served);
+	error |= test_settle() | test_served_hang_up(&seen->served);
 	return error;
 }
 
@@ -208,7 +191,7 @@ static int keep_going(void *arg)
 	error |= test_settle();
 	seen->codes[0] = (int)seen->ended;
 	error |= test_served_give(&seen->other, 1) | test_settle();
-	error |= hang_up(&seen->other);
+	error |= test_served_hang_up(&seen->other);
 	seen->outcome = rota_group_wait(&seen->group);
 	return error;
 }
@@ -305,7 +288,7 @@ static int work(void *arg)
 				   work_inside, seen);
 	error |= test_settle() | test_served_give(&seen->served, 1);
 	error |= rota_sleep(100);
-	cancel(&seen->group);
+	rota_group_cancel(&seen->group, (struct rota_cancellation){ 0 });
 	seen->outcome = rota_group_wait(&seen->group);
 	return error;
 }
@@ -359,7 +342,7 @@ static int take_bytes(void *arg)
 	error |= rota_stream_serve(&seen->group, &seen->served.stream,
 				   take_byte, seen);
 	error |= rota_go(&seen->group, count_turns, seen);
-	error |= test_settle() | hang_up(&seen->served);
+	error |= test_settle() | test_served_hang_up(&seen->served);
 	return error | rota_group_wait(&seen->group);
 }
 

@@ -5,7 +5,6 @@
  */
 #include "rota/rota.h"
 #include "support/log.h"
-#include "support/process.h"
 #include "support/served.h"
 #include "support/timed.h"
 
@@ -34,24 +33,8 @@ static void run(int (*fn)(void *), struct seen *seen)
 {
 	const struct rota_config config = { .log = test_log_nothing,
 					    .tasks_max = seen->tasks_max };
-	const unsigned before = test_process_descriptors();
 
-	assert_int_equal(test_run_timed_with(&config, &seen->kernel, fn, seen),
-			 0);
-	assert_int_equal(test_process_descriptors(), before);
-}
-
-static int hang_up(struct test_served *served)
-{
-	const int error = rota_close(served->peer);
-
-	served->peer = -1;
-	return error;
-}
-
-static void cancel(struct rota_group *group)
-{
-	rota_group_cancel(group, (struct rota_cancellation){ 0, NULL });
+	test_run_timed_clean(&config, &seen->kernel, fn, seen);
 }
 
 /* It was refused, and is still the caller's: it can read it. */
@@ -77,7 +60,7 @@ static int be_cancelled(void *value)
 	struct rota_shield shield;
 	int error = test_served_open(&seen->other);
 
-	cancel(&seen->group);
+	rota_group_cancel(&seen->group, (struct rota_cancellation){ 0 });
 	seen->codes[0] = refuse(seen, &seen->second);
 	rota_shield_begin(&shield, ROTA_SECOND);
 	seen->codes[1] = refuse(seen, &seen->group);
@@ -123,7 +106,7 @@ static int refuse_for_bounds(void *arg)
 	seen->codes[4] = refuse(seen, &seen->second);
 	error |= check_own(seen);
 	error |= rota_group_wait(&seen->second);
-	cancel(&seen->group);
+	rota_group_cancel(&seen->group, (struct rota_cancellation){ 0 });
 	seen->outcome = rota_group_wait(&seen->group);
 	test_served_close(&seen->other);
 	return error;
@@ -182,7 +165,7 @@ static int pass_on_well(void *arg)
 	error = pass_on_in(seen);
 	seen->outcome = rota_group_wait(&seen->group);
 	error |= test_served_give(&seen->served, 4) | test_settle();
-	error |= hang_up(&seen->served);
+	error |= test_served_hang_up(&seen->served);
 	return error | rota_group_wait(&seen->second);
 }
 
@@ -213,7 +196,7 @@ static int pass_on_badly(void *arg)
 	error |= rota_group_wait(&seen->second);
 	rota_group_open(&seen->second, NULL);
 	error |= test_served_give(&seen->served, 1) | test_settle();
-	error |= hang_up(&seen->served);
+	error |= test_served_hang_up(&seen->served);
 	error |= rota_group_wait(&seen->second);
 	return error | rota_group_wait(&seen->group);
 }
@@ -298,10 +281,10 @@ static int pass_on_when_cancelled(void *arg)
 	error |= rota_stream_serve(&seen->group, &seen->served.stream, rescue,
 				   seen);
 	error |= test_settle();
-	cancel(&seen->group);
+	rota_group_cancel(&seen->group, (struct rota_cancellation){ 0 });
 	seen->outcome = rota_group_wait(&seen->group);
 	error |= test_served_give(&seen->served, 2) | test_settle();
-	error |= hang_up(&seen->served);
+	error |= test_served_hang_up(&seen->served);
 	return error | rota_group_wait(&seen->second);
 }
 
@@ -331,7 +314,7 @@ static int pass_on_to_itself(void *arg)
 				   seen);
 	error |= test_settle() | test_served_give(&seen->served, 1);
 	error |= test_settle();
-	cancel(&seen->second);
+	rota_group_cancel(&seen->second, (struct rota_cancellation){ 0 });
 	seen->outcome = rota_group_wait(&seen->second);
 	return error;
 }
@@ -368,7 +351,8 @@ static int hand_over_from_inside(void *arg)
 	seen->codes[1] = rota_deadline_end(&deadline);
 	seen->codes[2] = (int)(seen->served.told + seen->other.told);
 	error |= test_served_give(&seen->served, 1) | test_settle();
-	error |= hang_up(&seen->served) | hang_up(&seen->other);
+	error |= test_served_hang_up(&seen->served) |
+		 test_served_hang_up(&seen->other);
 	return error | rota_group_wait(&seen->group);
 }
 

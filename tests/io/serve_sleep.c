@@ -6,7 +6,6 @@
  */
 #include "rota/rota.h"
 #include "support/log.h"
-#include "support/process.h"
 #include "support/served.h"
 #include "support/timed.h"
 
@@ -35,11 +34,8 @@ struct seen {
 static void run(int (*fn)(void *), struct seen *seen)
 {
 	const struct rota_config config = { .log = test_log_nothing };
-	const unsigned before = test_process_descriptors();
 
-	assert_int_equal(test_run_timed_with(&config, &seen->kernel, fn, seen),
-			 0);
-	assert_int_equal(test_process_descriptors(), before);
+	test_run_timed_clean(&config, &seen->kernel, fn, seen);
 }
 
 /* It was told this, as the i-th, at this time. */

@@ -6,7 +6,6 @@
 #include "rota/rota.h"
 #include "support/callers.h"
 #include "support/log.h"
-#include "support/process.h"
 #include "support/timed.h"
 #include "task/task.h"
 
@@ -37,13 +36,9 @@ struct seen {
 /* Runs fn under the clock, and asserts that no descriptor is left. */
 static void run(int (*fn)(void *), struct seen *seen)
 {
-	const unsigned before = test_process_descriptors();
-
 	seen->config.log = test_log_write;
 	seen->config.context = &seen->log;
-	assert_int_equal(
-		test_run_timed_with(&seen->config, &seen->kernel, fn, seen), 0);
-	assert_int_equal(test_process_descriptors(), before);
+	test_run_timed_clean(&seen->config, &seen->kernel, fn, seen);
 }
 
 static int open_stream(struct seen *seen)

@@ -4,7 +4,6 @@
  * the test's.
  */
 #include "rota/rota.h"
-#include "support/process.h"
 #include "support/timed.h"
 #include "task/task.h"
 
@@ -36,11 +35,7 @@ struct seen {
 /* Runs fn under the clock, and asserts that no descriptor is left. */
 static void run(int (*fn)(void *), struct seen *seen)
 {
-	const unsigned before = test_process_descriptors();
-
-	assert_int_equal(
-		test_run_timed_with(&seen->config, &seen->kernel, fn, seen), 0);
-	assert_int_equal(test_process_descriptors(), before);
+	test_run_timed_clean(&seen->config, &seen->kernel, fn, seen);
 }
 
 /* A stream of the one end of a pair of sockets. */

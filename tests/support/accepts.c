@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "support/accepts.h"
 
-#include "support/process.h"
 #include "support/timed.h"
 
 #include <setjmp.h>
@@ -14,11 +13,8 @@ void accepts_run(int (*fn)(void *), struct accepts *accepts)
 {
 	const struct rota_config config = { .log = test_log_write,
 					    .context = &accepts->log };
-	const unsigned before = test_process_descriptors();
 
-	assert_int_equal(
-		test_run_timed_with(&config, &accepts->kernel, fn, accepts), 0);
-	assert_int_equal(test_process_descriptors(), before);
+	test_run_timed_clean(&config, &accepts->kernel, fn, accepts);
 }
 
 int accepts_open(struct accepts *accepts)

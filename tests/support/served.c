@@ -49,6 +49,14 @@ void test_served_close(struct test_served *served)
 	served->fd = served->peer = -1;
 }
 
+int test_served_hang_up(struct test_served *served)
+{
+	const int error = rota_close(served->peer);
+
+	served->peer = -1;
+	return error;
+}
+
 /* Is it only its sleep that is over? */
 static bool is_of_sleep(int code)
 {

@@ -44,6 +44,9 @@ int test_served_take(struct rota_stream *stream, void *arg);
 /* Bytes from the peer. 0 or -errno. */
 int test_served_give(const struct test_served *served, unsigned bytes);
 
+/* The peer closes: who serves it ends. 0 or -errno. */
+int test_served_hang_up(struct test_served *served);
+
 /* Closes what is open of it, in a task, whose the stream is. */
 void test_served_close(struct test_served *served);
 

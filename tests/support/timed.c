@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "support/timed.h"
 
+#include "support/process.h"
 #include "support/run.h"
 
 #include <setjmp.h>
@@ -27,6 +28,16 @@ int test_run_timed_with(const struct rota_config *config,
 int test_run_timed(int (*fn)(void *), void *arg)
 {
 	return test_run_timed_with(NULL, NULL, fn, arg);
+}
+
+void test_run_timed_clean(const struct rota_config *config,
+			  struct test_kernel *kernel, int (*fn)(void *),
+			  void *arg)
+{
+	const unsigned before = test_process_descriptors();
+
+	assert_int_equal(test_run_timed_with(config, kernel, fn, arg), 0);
+	assert_int_equal(test_process_descriptors(), before);
 }
 
 int64_t test_now_ns(void)

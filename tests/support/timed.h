@@ -26,6 +26,11 @@ int test_run_timed_with(const struct rota_config *config,
 			struct test_kernel *kernel, int (*fn)(void *),
 			void *arg);
 
+/* The same, and asserts that fn returned 0, and that no descriptor is left. */
+void test_run_timed_clean(const struct rota_config *config,
+			  struct test_kernel *kernel, int (*fn)(void *),
+			  void *arg);
+
 /* In a task: what the clock shows, counted from the start. */
 int64_t test_now_ns(void);
 
