@@ -26,9 +26,7 @@ static struct gate gate;
 static int setup(void **state)
 {
 	(void)state;
-	flow_init(&flow);
-	flow.config.stream_buffers = 8;
-	flow.config.stream_buffer_bytes = 4;
+	flow_init_buffers(&flow, 8, 4);
 	gate = (struct gate){ .open = false };
 	return 0;
 }

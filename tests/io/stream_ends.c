@@ -26,15 +26,8 @@ static struct flow flow;
 static int setup(void **state)
 {
 	(void)state;
-	flow_init(&flow);
-	flow.config.stream_buffers = 8;
-	flow.config.stream_buffer_bytes = 4;
+	flow_init_buffers(&flow, 8, 4);
 	return 0;
-}
-
-static void run(int (*fn)(void *))
-{
-	flow_run(&flow, fn);
 }
 
 static char heard_by_recv[16];
@@ -72,7 +65,7 @@ static int close_with_bytes(void *arg)
 static void what_has_landed_is_thrown_away_by_a_close(void **state)
 {
 	(void)state;
-	run(close_with_bytes);
+	flow_run(&flow, close_with_bytes);
 	assert_int_equal(flow.codes[0], 4);
 	assert_string_equal(heard_by_recv, "rest");
 }
@@ -99,7 +92,7 @@ static int close_at_once(void *arg)
 static void closed_the_socket_is_everybodys_again(void **state)
 {
 	(void)state;
-	run(close_at_once);
+	flow_run(&flow, close_at_once);
 	assert_int_equal(flow.codes[0], 3);
 	assert_int_equal(flow.codes[1], 3);
 }
@@ -127,7 +120,7 @@ static void a_hungry_stream_can_be_closed(void **state)
 {
 	(void)state;
 	flow.config.stream_buffers = 1;
-	run(close_hungry);
+	flow_run(&flow, close_hungry);
 	assert_int_equal(flow.codes[0], 1);
 }
 
@@ -149,7 +142,7 @@ static void a_cancel_that_misses_is_written_again(void **state)
 {
 	(void)state;
 	test_kernel_clock(&flow.kernel, 1000 * ROTA_SECOND);
-	run(close_with_misses);
+	flow_run(&flow, close_with_misses);
 	assert_int_equal(flow.codes[0], 4);
 	assert_int_equal(flow.codes[1], 0);
 }
@@ -196,7 +189,7 @@ static void so_is_one_that_misses_while_bytes_land(void **state)
 {
 	(void)state;
 	test_kernel_clock(&flow.kernel, 1000 * ROTA_SECOND);
-	run(land_before_the_miss);
+	flow_run(&flow, land_before_the_miss);
 	assert_int_equal(flow.codes[0], 1);
 	assert_int_equal(flow.codes[1], 4);
 }
@@ -242,7 +235,7 @@ static void a_cancelled_wait_takes_nothing_and_a_shield_reads_on(void **state)
 					-ECANCELED };
 
 	(void)state;
-	run(cancel_then_say);
+	flow_run(&flow, cancel_then_say);
 	for (unsigned i = 0; i < 5; i++)
 		assert_int_equal(flow.codes[i], expected[i]);
 	assert_string_equal(flow.text[0], "onetwo");
@@ -307,7 +300,7 @@ static void bytes_that_came_with_a_cancel_are_told(void **state)
 	for (int first = 0; first < 2; first++) {
 		setup(state);
 		reader_first = first;
-		run(cancel_with_the_bytes);
+		flow_run(&flow, cancel_with_the_bytes);
 		for (unsigned i = 0; i < 3; i++)
 			assert_int_equal(flow.codes[i], orders[first][i]);
 		assert_string_equal(flow.text[0], "1");
@@ -342,7 +335,7 @@ static void a_deadline_ends_the_wait_and_not_the_stream(void **state)
 
 	(void)state;
 	test_kernel_clock(&flow.kernel, 1000 * ROTA_SECOND);
-	run(read_late);
+	flow_run(&flow, read_late);
 	for (unsigned i = 0; i < 6; i++)
 		assert_int_equal(flow.codes[i], expected[i]);
 	assert_string_equal(flow.text[0], "onetwo");
@@ -381,7 +374,7 @@ static int drain_idle(void *arg)
 static void a_drain_ends_an_idle_wait_and_not_the_stream(void **state)
 {
 	(void)state;
-	run(drain_idle);
+	flow_run(&flow, drain_idle);
 	assert_int_equal(flow.codes[0], -ESHUTDOWN);
 	assert_int_equal(flow.codes[1], 100);
 	assert_int_equal(flow.codes[2], 4);
@@ -417,7 +410,7 @@ static int close_cancelled(void *arg)
 static void in_a_cancelled_task_it_closes_and_does_not_open(void **state)
 {
 	(void)state;
-	run(close_cancelled);
+	flow_run(&flow, close_cancelled);
 	assert_int_equal(flow.codes[1], -ECANCELED);
 }
 

@@ -21,15 +21,8 @@ static struct flow flow;
 static int setup(void **state)
 {
 	(void)state;
-	flow_init(&flow);
-	flow.config.stream_buffers = 2;
-	flow.config.stream_buffer_bytes = 1;
+	flow_init_buffers(&flow, 2, 1);
 	return 0;
-}
-
-static void run(int (*fn)(void *))
-{
-	flow_run(&flow, fn);
 }
 
 /* Stream 0 has all there is. */
@@ -90,7 +83,7 @@ static int begin_with_none(void *arg)
 static void a_stream_that_begins_without_a_buffer_waits_for_one(void **state)
 {
 	(void)state;
-	run(begin_with_none);
+	flow_run(&flow, begin_with_none);
 	assert_int_equal(flow.codes[0], false);
 	assert_int_equal(flow.codes[1], true);
 	assert_int_equal(flow.codes[2], 1);
@@ -117,7 +110,7 @@ static int be_alone(void *arg)
 static void one_stream_lives_on_two_buffers(void **state)
 {
 	(void)state;
-	run(be_alone);
+	flow_run(&flow, be_alone);
 	assert_int_equal(flow.heard[0], 100);
 }
 
@@ -125,7 +118,7 @@ static void one_stream_lives_on_one_buffer(void **state)
 {
 	(void)state;
 	flow.config.stream_buffers = 1;
-	run(be_alone);
+	flow_run(&flow, be_alone);
 	assert_int_equal(flow.heard[0], 100);
 }
 
@@ -150,7 +143,7 @@ static int end_with_none(void *arg)
 static void an_end_without_a_buffer_is_told_as_an_end(void **state)
 {
 	(void)state;
-	run(end_with_none);
+	flow_run(&flow, end_with_none);
 	assert_int_equal(flow.codes[0], false);
 	assert_int_equal(flow.codes[1], 0);
 	assert_int_equal(flow.codes[2], 0);
@@ -195,7 +188,7 @@ static int wait_in_turn(void *arg)
 static void buffers_go_to_whom_has_waited_longest(void **state)
 {
 	(void)state;
-	run(wait_in_turn);
+	flow_run(&flow, wait_in_turn);
 	assert_int_equal(flow.codes[0], 2);
 	assert_int_equal(flow.codes[1], 3);
 	assert_int_equal(flow.codes[2], 1);
@@ -238,7 +231,7 @@ static void who_had_its_turn_in_vain_keeps_its_place(void **state)
 	static const int expected[] = { 1, 1, 1, true, false, true };
 
 	(void)state;
-	run(keep_ones_place);
+	flow_run(&flow, keep_ones_place);
 	for (unsigned i = 0; i < 6; i++)
 		assert_int_equal(flow.codes[i], expected[i]);
 	assert_string_equal(flow.text[1], "abc");
@@ -286,7 +279,7 @@ static void so_do_all_who_had(void **state)
 
 	(void)state;
 	flow.config.stream_buffers = 3;
-	run(keep_both_places);
+	flow_run(&flow, keep_both_places);
 	for (unsigned i = 0; i < 9; i++)
 		assert_int_equal(flow.codes[i], expected[i]);
 }
@@ -315,7 +308,7 @@ static int count_operations(void *arg)
 static void for_one_buffer_one_stream_is_tried(void **state)
 {
 	(void)state;
-	run(count_operations);
+	flow_run(&flow, count_operations);
 	assert_int_equal(flow.codes[0], 0);
 	assert_int_equal(flow.codes[1], 2);
 	assert_int_equal(flow.codes[2], 2);
@@ -343,7 +336,7 @@ static int wait_behind_the_silent(void *arg)
 static void who_is_silent_holds_up_nobody_behind_it(void **state)
 {
 	(void)state;
-	run(wait_behind_the_silent);
+	flow_run(&flow, wait_behind_the_silent);
 	assert_int_equal(flow.codes[0], 1);
 }
 
@@ -385,7 +378,7 @@ static void who_waits_for_more_has_no_buffer(void **state)
 {
 	(void)state;
 	flow.config.stream_buffers = 1;
-	run(live_on_its_buffer);
+	flow_run(&flow, live_on_its_buffer);
 	assert_string_equal(flow.text[0], "abab");
 	for (unsigned i = 0; i < 6; i++)
 		assert_int_equal(flow.codes[i], 1);
@@ -421,7 +414,7 @@ static int share_two(void *arg)
 static void eight_streams_share_two_buffers(void **state)
 {
 	(void)state;
-	run(share_two);
+	flow_run(&flow, share_two);
 	for (unsigned i = 0; i < FLOW_STREAMS; i++)
 		for (unsigned n = 0; n < 100; n++)
 			assert_int_equal(flow.text[i][n], 'a' + n % 26);
@@ -454,7 +447,7 @@ static void who_never_reads_has_no_more_than_its_due(void **state)
 {
 	(void)state;
 	flow.config.stream_buffers = 8;
-	run(sit_on_buffers);
+	flow_run(&flow, sit_on_buffers);
 	assert_true(flow.codes[0] >= 2);
 	for (unsigned n = 0; n < 200; n++)
 		assert_int_equal(flow.text[0][n], 'a' + n % 26);
@@ -507,7 +500,7 @@ static void a_task_that_blocks_in_a_send_starves_nobody(void **state)
 {
 	(void)state;
 	flow.config.stream_buffers = 8;
-	run(live_beside_it);
+	flow_run(&flow, live_beside_it);
 	assert_int_equal(flow.codes[0], true);
 	assert_int_equal(flow.codes[1], -ECANCELED);
 }
@@ -539,7 +532,7 @@ static int fall_behind(void *arg)
 static void who_had_nothing_to_hear_in_its_turn_takes_a_new_one(void **state)
 {
 	(void)state;
-	run(fall_behind);
+	flow_run(&flow, fall_behind);
 	assert_int_equal(flow.codes[0], true);
 	assert_int_equal(flow.codes[1], false);
 }

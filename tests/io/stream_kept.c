@@ -25,15 +25,8 @@ static struct rota_view kept[64];
 static int setup(void **state)
 {
 	(void)state;
-	flow_init(&flow);
-	flow.config.stream_buffers = 8;
-	flow.config.stream_buffer_bytes = 4;
+	flow_init_buffers(&flow, 8, 4);
 	return 0;
-}
-
-static void run(int (*fn)(void *))
-{
-	flow_run(&flow, fn);
 }
 
 /* The next view of the stream, kept as this one. */
@@ -82,7 +75,7 @@ static int keep_while_reading(void *arg)
 static void a_kept_view_stands_while_others_come_and_go(void **state)
 {
 	(void)state;
-	run(keep_while_reading);
+	flow_run(&flow, keep_while_reading);
 	assert_int_equal(flow.codes[0], 1);
 	assert_int_equal(flow.codes[1], 2);
 	assert_int_equal(flow.codes[2], 1);
@@ -112,7 +105,7 @@ static int keep_the_rest(void *arg)
 static void what_a_copy_left_over_can_be_kept(void **state)
 {
 	(void)state;
-	run(keep_the_rest);
+	flow_run(&flow, keep_the_rest);
 	assert_string_equal(flow.text[0], "abcdefghi");
 }
 
@@ -153,7 +146,7 @@ static int outlive(void *arg)
 static void kept_views_outlive_their_stream(void **state)
 {
 	(void)state;
-	run(outlive);
+	flow_run(&flow, outlive);
 	assert_true(flow.codes[0] > 2);
 }
 
@@ -181,7 +174,7 @@ static int keep_all(void *arg)
 static void kept_by_nobody_they_are_not_missed(void **state)
 {
 	(void)state;
-	run(keep_all);
+	flow_run(&flow, keep_all);
 }
 
 static int release_it(void *value)
@@ -213,7 +206,7 @@ static int hand_over(void *arg)
 static void another_task_may_release_it(void **state)
 {
 	(void)state;
-	run(hand_over);
+	flow_run(&flow, hand_over);
 	assert_int_equal(flow.codes[0], 1);
 	assert_int_equal(flow.codes[1], 4);
 }
@@ -245,7 +238,7 @@ static int keep_all_but_one(void *arg)
 static void with_room_for_one_more_than_is_kept_it_goes_on(void **state)
 {
 	(void)state;
-	run(keep_all_but_one);
+	flow_run(&flow, keep_all_but_one);
 	assert_string_equal(flow.text[0], "aaaabbbbccccddddeeeeffffgggg");
 }
 
@@ -275,7 +268,7 @@ static int keep_the_last(void *arg)
 static void so_it_does_when_the_last_that_landed_is_kept(void **state)
 {
 	(void)state;
-	run(keep_the_last);
+	flow_run(&flow, keep_the_last);
 	assert_string_equal(flow.text[0], "aaaabbbbccccddddeeee");
 }
 
@@ -316,7 +309,7 @@ static int release_later(void *arg)
 static void with_all_that_it_may_have_kept_it_waits(void **state)
 {
 	(void)state;
-	run(release_later);
+	flow_run(&flow, release_later);
 	assert_int_equal(flow.codes[0], 4);
 }
 

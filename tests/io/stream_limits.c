@@ -28,11 +28,6 @@ static int setup(void **state)
 	return 0;
 }
 
-static void run(int (*fn)(void *))
-{
-	flow_run(&flow, fn);
-}
-
 static void try_to_open(int fd)
 {
 	flow_note(&flow, rota_receive_stream_open(&flow.streams[0], fd, NULL));
@@ -62,7 +57,7 @@ static void what_is_no_stream_socket_is_refused(void **state)
 					-ENOTSOCK, -EBADF };
 
 	(void)state;
-	run(open_others);
+	flow_run(&flow, open_others);
 	for (unsigned i = 0; i < 5; i++)
 		assert_int_equal(flow.codes[i], expected[i]);
 	assert_int_equal(flow.said.lines, 0);
@@ -84,7 +79,7 @@ static int open_unconnected(void *arg)
 static void one_that_is_not_connected_says_so_when_it_is_read(void **state)
 {
 	(void)state;
-	run(open_unconnected);
+	flow_run(&flow, open_unconnected);
 	assert_int_equal(flow.codes[0], 0);
 	assert_int_equal(flow.codes[1], -ENOTCONN);
 	assert_int_equal(flow.codes[2], -ENOTCONN);
@@ -113,7 +108,7 @@ static int read_nonblocking(void *arg)
 static void a_socket_that_does_not_block_is_waited_for_too(void **state)
 {
 	(void)state;
-	run(read_nonblocking);
+	flow_run(&flow, read_nonblocking);
 	assert_int_equal(flow.codes[0], 3);
 	assert_int_equal(flow.codes[1], false);
 	assert_int_equal(flow.codes[2], 3);
@@ -143,7 +138,7 @@ static void more_than_streams_max_are_refused(void **state)
 {
 	(void)state;
 	flow.config.streams_max = 3;
-	run(fill_all);
+	flow_run(&flow, fill_all);
 	assert_int_equal(flow.codes[0], -EAGAIN);
 	assert_int_equal(flow.codes[1], 0);
 	assert_int_equal(flow.codes[2], -EAGAIN);
@@ -192,11 +187,11 @@ static void the_most_and_largest_buffers_work(void **state)
 {
 	(void)state;
 	flow.config.stream_buffers = 8192;
-	run(use_large);
+	flow_run(&flow, use_large);
 	assert_int_equal(flow.codes[0], 5);
 	setup(NULL);
 	flow.config.stream_buffer_bytes = 1 << 20;
-	run(use_large);
+	flow_run(&flow, use_large);
 	assert_int_equal(flow.codes[0], 5);
 }
 
@@ -237,7 +232,7 @@ static int refuse_each(void *arg)
 static void refused_memory_is_told_and_may_come_later(void **state)
 {
 	(void)state;
-	run(refuse_each);
+	flow_run(&flow, refuse_each);
 	for (unsigned i = 0; i < 3; i++)
 		assert_int_equal(flow.codes[i], -ENOMEM);
 	assert_int_equal(flow.codes[3], 3);
@@ -276,7 +271,7 @@ static void completions_that_overflow_cost_no_bytes(void **state)
 	flow.config.entries = 1;
 	flow.config.completions = 2;
 	flow.config.stream_buffer_bytes = 1;
-	run(overflow);
+	flow_run(&flow, overflow);
 	/* It was begun again, more often than caps of 16 would have it. */
 	assert_true(flow.codes[0] > 2 * (int)MANY / 16);
 }
@@ -308,7 +303,7 @@ static void while_the_kernel_takes_no_entries_streams_wait(void **state)
 
 	(void)state;
 	flow.config.entries = 1;
-	run(open_in_a_jam);
+	flow_run(&flow, open_in_a_jam);
 	for (unsigned i = 0; i < 4; i++)
 		assert_int_equal(flow.codes[i], expected[i]);
 }
@@ -351,7 +346,7 @@ static void stopped_late_it_begins_again(void **state)
 	static const int expected[] = { 1, 2, true, 1 };
 
 	(void)state;
-	run(empty_it_meanwhile);
+	flow_run(&flow, empty_it_meanwhile);
 	for (unsigned i = 0; i < 4; i++)
 		assert_int_equal(flow.codes[i], expected[i]);
 }
@@ -384,7 +379,7 @@ static void a_buffer_with_nothing_in_it_goes_back_at_once(void **state)
 	static const int expected[] = { 1, 0, false, 5 };
 
 	(void)state;
-	run(hear_nothing);
+	flow_run(&flow, hear_nothing);
 	for (unsigned i = 0; i < 4; i++)
 		assert_int_equal(flow.codes[i], expected[i]);
 }
@@ -395,7 +390,7 @@ static void each_engine_has_its_own_buffers(void **state)
 	(void)state;
 	for (int i = 0; i < 3; i++) {
 		setup(NULL);
-		run(use_large);
+		flow_run(&flow, use_large);
 		assert_int_equal(flow.codes[0], 5);
 	}
 }

@@ -20,15 +20,8 @@ static struct flow flow;
 static int setup(void **state)
 {
 	(void)state;
-	flow_init(&flow);
-	flow.config.stream_buffers = 1;
-	flow.config.stream_buffer_bytes = 1;
+	flow_init_buffers(&flow, 1, 1);
 	return 0;
-}
-
-static void run(int (*fn)(void *))
-{
-	flow_run(&flow, fn);
 }
 
 static int take_all(void)
@@ -65,7 +58,7 @@ static int copy_past(void *arg)
 static void a_copy_is_received_past_the_buffers(void **state)
 {
 	(void)state;
-	run(copy_past);
+	flow_run(&flow, copy_past);
 	assert_int_equal(flow.codes[0], 6);
 	assert_int_equal(flow.codes[1], 5);
 	assert_string_equal(flow.text[1], "a long word");
@@ -120,7 +113,7 @@ static void the_end_is_told_past_them_and_stays(void **state)
 	static const int expected[] = { 3, 0, 0, 0, 0, 0 };
 
 	(void)state;
-	run(end_past);
+	flow_run(&flow, end_past);
 	for (unsigned i = 0; i < 6; i++)
 		assert_int_equal(flow.codes[i], expected[i]);
 }
@@ -146,7 +139,7 @@ static int fail_past(void *arg)
 static void an_error_is_told_past_them_and_stays(void **state)
 {
 	(void)state;
-	run(fail_past);
+	flow_run(&flow, fail_past);
 	for (unsigned i = 0; i < 5; i++)
 		assert_int_equal(flow.codes[i], -ECONNRESET);
 }
@@ -176,7 +169,7 @@ static int be_late_past(void *arg)
 static void a_deadline_past_them_takes_nothing(void **state)
 {
 	(void)state;
-	run(be_late_past);
+	flow_run(&flow, be_late_past);
 	assert_int_equal(flow.codes[0], -ETIME);
 	assert_int_equal(flow.codes[1], -ETIME);
 	assert_int_equal(flow.codes[2], 4);
@@ -207,7 +200,7 @@ static int be_fed_in_time(void *arg)
 static void what_has_landed_comes_before_what_is_received_past(void **state)
 {
 	(void)state;
-	run(be_fed_in_time);
+	flow_run(&flow, be_fed_in_time);
 	assert_int_equal(flow.codes[0], 1);
 	assert_int_equal(flow.codes[1], 1);
 	assert_string_equal(flow.text[1], "ab");
@@ -216,7 +209,7 @@ static void what_has_landed_comes_before_what_is_received_past(void **state)
 static void both_ways_in_turn_keep_the_order(void **state)
 {
 	(void)state;
-	run(copy_both_ways);
+	flow_run(&flow, copy_both_ways);
 }
 
 /* It is hungry without bytes that wait; then it is fed. */
@@ -243,7 +236,7 @@ static int be_fed_with_nothing_to_hear(void *arg)
 static void once_fed_it_receives_by_the_buffers_again(void **state)
 {
 	(void)state;
-	run(be_fed_with_nothing_to_hear);
+	flow_run(&flow, be_fed_with_nothing_to_hear);
 	assert_int_equal(flow.codes[0], 1);
 	assert_int_equal(flow.codes[1], 1);
 	assert_int_equal(flow.codes[2], 1);
@@ -299,7 +292,7 @@ static int release_meanwhile(void *arg)
 static void a_view_released_meanwhile_does_not_make_it_receive_twice(void **s)
 {
 	(void)s;
-	run(release_meanwhile);
+	flow_run(&flow, release_meanwhile);
 	assert_int_equal(flow.codes[0], 1);
 	assert_int_equal(flow.codes[1], 2);
 	assert_memory_equal(flow.text[1], "kxabc", 5);

@@ -24,15 +24,8 @@ static struct flow flow;
 static int setup(void **state)
 {
 	(void)state;
-	flow_init(&flow);
-	flow.config.stream_buffers = 8;
-	flow.config.stream_buffer_bytes = 64;
+	flow_init_buffers(&flow, 8, 64);
 	return 0;
-}
-
-static void run(int (*fn)(void *))
-{
-	flow_run(&flow, fn);
 }
 
 static int view_in_order(void *arg)
@@ -56,7 +49,7 @@ static int view_in_order(void *arg)
 static void views_come_in_the_order_in_which_it_was_sent(void **state)
 {
 	(void)state;
-	run(view_in_order);
+	flow_run(&flow, view_in_order);
 	assert_string_equal(flow.text[0], "one two three");
 	assert_int_equal(flow.codes[0], 4);
 	assert_int_equal(flow.codes[1], 4);
@@ -85,7 +78,7 @@ static void what_is_longer_than_a_buffer_comes_in_several_views(void **state)
 	static const int lengths[] = { 64, 64, 64, 8 };
 
 	(void)state;
-	run(view_long);
+	flow_run(&flow, view_long);
 	for (unsigned i = 0; i < 4; i++)
 		assert_int_equal(flow.codes[i], lengths[i]);
 }
@@ -106,7 +99,7 @@ static int write_into_view(void *arg)
 static void a_view_may_be_written_to(void **state)
 {
 	(void)state;
-	run(write_into_view);
+	flow_run(&flow, write_into_view);
 	assert_string_equal(flow.text[0], "ab");
 }
 
@@ -147,7 +140,7 @@ static int say_later(void *arg)
 static void a_view_waits_until_something_lands(void **state)
 {
 	(void)state;
-	run(say_later);
+	flow_run(&flow, say_later);
 	assert_string_equal(flow.text[0], "abc");
 	assert_int_equal(flow.codes[0], false);
 	assert_int_equal(flow.codes[1], 3);
@@ -181,7 +174,7 @@ static void it_is_ready_with_bytes_and_at_the_end(void **state)
 	static const int expected[] = { 0, 1, 1, 0, 1, 0, 1 };
 
 	(void)state;
-	run(look_whether_ready);
+	flow_run(&flow, look_whether_ready);
 	for (unsigned i = 0; i < 7; i++)
 		assert_int_equal(flow.codes[i], expected[i]);
 }
@@ -209,7 +202,7 @@ static void a_copy_takes_what_landed_next_and_leaves_the_rest(void **state)
 	static const int expected[] = { 4, 3, 3, 3 };
 
 	(void)state;
-	run(copy_in_parts);
+	flow_run(&flow, copy_in_parts);
 	assert_string_equal(flow.text[0], "0123456789abc");
 	for (unsigned i = 0; i < 4; i++)
 		assert_int_equal(flow.codes[i], expected[i]);
@@ -239,7 +232,7 @@ static void a_view_lends_what_copies_have_left_over(void **state)
 	static const int expected[] = { 3, 7, 2, 4, 1 };
 
 	(void)state;
-	run(mix);
+	flow_run(&flow, mix);
 	assert_string_equal(flow.text[0], "0123456789abcdef!");
 	for (unsigned i = 0; i < 5; i++)
 		assert_int_equal(flow.codes[i], expected[i]);
@@ -263,7 +256,7 @@ static int copy_nothing(void *arg)
 static void a_copy_of_no_bytes_is_refused(void **state)
 {
 	(void)state;
-	run(copy_nothing);
+	flow_run(&flow, copy_nothing);
 	assert_int_equal(flow.codes[0], -EINVAL);
 	assert_int_equal(flow.codes[1], -EINVAL);
 	assert_int_equal(flow.codes[2], 1);
@@ -294,7 +287,7 @@ static int hear_the_end(void *arg)
 static void the_end_comes_behind_all_bytes_and_stays(void **state)
 {
 	(void)state;
-	run(hear_the_end);
+	flow_run(&flow, hear_the_end);
 	assert_string_equal(flow.text[0], "last words");
 	assert_int_equal(flow.codes[0], 4);
 	assert_int_equal(flow.codes[1], 6);
@@ -325,7 +318,7 @@ static int hear_a_reset(void *arg)
 static void an_error_comes_behind_what_has_landed_and_stays(void **state)
 {
 	(void)state;
-	run(hear_a_reset);
+	flow_run(&flow, hear_a_reset);
 	assert_string_equal(flow.text[0], "before");
 	assert_int_equal(flow.codes[0], 6);
 	for (unsigned i = 1; i < 5; i++)
@@ -352,7 +345,7 @@ static int hear_a_reset_by_tcp(void *arg)
 static void so_does_a_reset_by_tcp(void **state)
 {
 	(void)state;
-	run(hear_a_reset_by_tcp);
+	flow_run(&flow, hear_a_reset_by_tcp);
 	assert_string_equal(flow.text[0], "before");
 	assert_int_equal(flow.codes[0], 6);
 	assert_int_equal(flow.codes[1], -ECONNRESET);
@@ -407,7 +400,7 @@ static void at_its_cap_it_stops_and_goes_on_without_loss(void **state)
 {
 	(void)state;
 	flow.config.stream_buffer_bytes = 1;
-	run(reach_the_cap);
+	flow_run(&flow, reach_the_cap);
 	assert_true(flow.codes[0] >= 5 && flow.codes[0] <= 5 + (int)GO);
 	assert_false(flow.codes[1]);
 	assert_dripped(0, DRIPS);
@@ -445,7 +438,7 @@ static void with_half_of_it_gone_it_receives_again(void **state)
 
 	(void)state;
 	flow.config.stream_buffer_bytes = 1;
-	run(go_on_at_half);
+	flow_run(&flow, go_on_at_half);
 	for (unsigned i = 0; i < 4; i++)
 		assert_int_equal(flow.codes[i], expected[i]);
 }
@@ -476,7 +469,7 @@ static void the_cap_is_a_sixteenth_of_all_and_at_least_two(void **state)
 
 	(void)state;
 	flow.config.stream_buffers = 256;
-	run(look_at_caps);
+	flow_run(&flow, look_at_caps);
 	for (unsigned i = 0; i < 6; i++)
 		assert_int_equal(flow.codes[i], expected[i]);
 }
@@ -504,7 +497,7 @@ static int hear_much(void *arg)
 static void much_goes_through_few_buffers(void **state)
 {
 	(void)state;
-	run(hear_much);
+	flow_run(&flow, hear_much);
 }
 
 #define TEST(name) cmocka_unit_test_setup(name, setup)

@@ -28,6 +28,13 @@ void flow_init(struct flow *flow)
 	flow->config.context = &flow->said;
 }
 
+void flow_init_buffers(struct flow *flow, unsigned buffers, unsigned bytes)
+{
+	flow_init(flow);
+	flow->config.stream_buffers = buffers;
+	flow->config.stream_buffer_bytes = bytes;
+}
+
 void flow_run(struct flow *flow, int (*fn)(void *))
 {
 	const int result =

@@ -51,6 +51,9 @@ struct flow {
 /* On the test's own stack. */
 void flow_init(struct flow *flow);
 
+/* The same, with so many buffers of so many bytes. */
+void flow_init_buffers(struct flow *flow, unsigned buffers, unsigned bytes);
+
 /* Runs the engine. Asserts that nothing was wrong, that fn returned 0, and that
  * the kernel was given everything back. */
 void flow_run(struct flow *flow, int (*fn)(void *));

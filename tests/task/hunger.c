@@ -22,16 +22,9 @@ static struct rota_view kept;
 static int setup(void **state)
 {
 	(void)state;
-	flow_init(&flow);
-	flow.config.stream_buffers = 2;
-	flow.config.stream_buffer_bytes = 1;
+	flow_init_buffers(&flow, 2, 1);
 	test_kernel_clock(&flow.kernel, 1000 * ROTA_SECOND);
 	return 0;
-}
-
-static void run(int (*fn)(void *))
-{
-	flow_run(&flow, fn);
 }
 
 static void rest(int64_t duration_ns)
@@ -104,7 +97,7 @@ static void after_a_second_it_is_told_once_who_has_them(void **state)
 	char words[256];
 
 	(void)state;
-	run(starve_in_member);
+	flow_run(&flow, starve_in_member);
 	assert_int_equal(flow.codes[0], 0);
 	assert_int_equal(flow.codes[1], 3);
 	assert_int_equal(flow.codes[2], 3);
@@ -139,7 +132,7 @@ static int be_fed_in_time(void *arg)
 static void who_is_fed_in_time_is_not_told_of(void **state)
 {
 	(void)state;
-	run(be_fed_in_time);
+	flow_run(&flow, be_fed_in_time);
 	assert_int_equal(flow.said.lines, 0);
 }
 
@@ -159,7 +152,7 @@ static int starve_together(void *arg)
 static void a_second_counts_from_the_first_who_waits(void **state)
 {
 	(void)state;
-	run(starve_together);
+	flow_run(&flow, starve_together);
 	assert_int_equal(flow.codes[0], true);
 }
 
@@ -175,7 +168,7 @@ static int end_at_once(void *arg)
 static void an_engine_may_end_before_the_second_is_over(void **state)
 {
 	(void)state;
-	run(end_at_once);
+	flow_run(&flow, end_at_once);
 	assert_int_equal(flow.said.lines, 0);
 }
 
@@ -204,7 +197,7 @@ static int be_fed_by_turns(void *arg)
 static void while_some_are_fed_it_is_not_told(void **state)
 {
 	(void)state;
-	run(be_fed_by_turns);
+	flow_run(&flow, be_fed_by_turns);
 	assert_int_equal(flow.codes[0], 0);
 }
 
@@ -241,7 +234,7 @@ static void each_famine_has_a_second_of_its_own(void **state)
 	static const int expected[] = { 0, true, 0, true };
 
 	(void)state;
-	run(starve_by_turns);
+	flow_run(&flow, starve_by_turns);
 	for (unsigned i = 0; i < 4; i++)
 		assert_int_equal(flow.codes[i], expected[i]);
 }
@@ -274,7 +267,7 @@ static void no_more_than_sixteen_are_named(void **state)
 {
 	(void)state;
 	flow.config.stream_buffers = 40;
-	run(keep_many);
+	flow_run(&flow, keep_many);
 	assert_int_equal(flow.codes[0], 17);
 }
 
