@@ -7,28 +7,12 @@
  */
 #include <rota/rota.h>
 
+#include "dice.h"
 #include "host.h"
 #include "micro.h"
 
 #define WARM_OPS 1000
-#define SPREAD_BITS 36 /* 68.7 s */
-
-/* Points in time, by chance but the same in each run. */
-struct dice {
-	int64_t from_ns;
-	uint64_t state;
-};
-
-static int64_t roll(struct dice *dice)
-{
-	dice->state = dice->state * 6364136223846793005u + 1442695040888963407u;
-	return dice->from_ns + (int64_t)(dice->state >> (64 - SPREAD_BITS));
-}
-
-static struct dice take_dice(uint64_t seed)
-{
-	return (struct dice){ rota_after_ns(ROTA_SECOND), seed };
-}
+#define LEAD_NS ROTA_SECOND
 
 static int sleep_long(void *value)
 {
@@ -38,29 +22,15 @@ static int sleep_long(void *value)
 /* Opens a group of sleepers that are all asleep when it returns. */
 static int start_crowd(struct rota_group *crowd, unsigned count)
 {
-	struct dice dice = take_dice(1);
+	struct dice dice = dice_take(LEAD_NS, 1);
 
 	for (unsigned index = 0; index < count; index++) {
-		const int error = rota_go(crowd, sleep_long, roll(&dice));
+		const int error = rota_go(crowd, sleep_long, dice_roll(&dice));
 
 		if (error < 0)
 			return error;
 	}
 	return rota_sleep(ROTA_MILLISECOND);
-}
-
-/* How many deadlines did not come. */
-static uint64_t arm_and_leave(struct dice *dice, uint64_t ops)
-{
-	uint64_t left = 0;
-
-	for (uint64_t index = 0; index < ops; index++) {
-		struct rota_deadline deadline;
-
-		rota_deadline_begin(&deadline, roll(dice));
-		left += !rota_deadline_end(&deadline);
-	}
-	return left;
 }
 
 struct own {
@@ -76,11 +46,11 @@ static int run_own(void *arg)
 
 	rota_group_open(&crowd, NULL);
 	const int error = start_crowd(&crowd, work->tasks);
-	struct dice dice = take_dice(2);
+	struct dice dice = dice_take(LEAD_NS, 2);
 
-	arm_and_leave(&dice, WARM_OPS);
+	dice_arm_and_leave(&dice, WARM_OPS);
 	const uint64_t start_ns = host_now_ns();
-	const uint64_t left = arm_and_leave(&dice, work->ops);
+	const uint64_t left = dice_arm_and_leave(&dice, work->ops);
 
 	*own->sample = micro_per_op(start_ns, host_now_ns(), work->ops, left);
 	rota_group_cancel(&crowd, (struct rota_cancellation){ 0 });

@@ -9,29 +9,12 @@
 #include <rota/rota.h>
 #include <stdlib.h>
 
+#include "dice.h"
 #include "host.h"
 #include "micro.h"
 
 #define WARM_OPS 1000
 #define LEAD_NS (60 * ROTA_SECOND)
-#define SPREAD_BITS 36 /* 68.7 s */
-
-/* Points in time, by chance but the same in each run. */
-struct dice {
-	int64_t from_ns;
-	uint64_t state;
-};
-
-static int64_t roll(struct dice *dice)
-{
-	dice->state = dice->state * 6364136223846793005u + 1442695040888963407u;
-	return dice->from_ns + (int64_t)(dice->state >> (64 - SPREAD_BITS));
-}
-
-static struct dice take_dice(uint64_t seed)
-{
-	return (struct dice){ rota_after_ns(LEAD_NS), seed };
-}
 
 struct own {
 	const struct micro_work *work;
@@ -43,16 +26,9 @@ struct own {
 /* How many deadlines did not come. */
 static uint64_t arm_and_leave(uint64_t ops)
 {
-	struct dice dice = take_dice(2);
-	uint64_t left = 0;
+	struct dice dice = dice_take(LEAD_NS, 2);
 
-	for (uint64_t index = 0; index < ops; index++) {
-		struct rota_deadline deadline;
-
-		rota_deadline_begin(&deadline, roll(&dice));
-		left += !rota_deadline_end(&deadline);
-	}
-	return left;
+	return dice_arm_and_leave(&dice, ops);
 }
 
 /* How many times it was moved. */
@@ -73,10 +49,10 @@ static int run_own(void *arg)
 {
 	struct own *own = arg;
 	const struct micro_work *work = own->work;
-	struct dice dice = take_dice(1);
+	struct dice dice = dice_take(LEAD_NS, 1);
 
 	for (unsigned index = 0; index < work->tasks; index++)
-		rota_deadline_begin(&own->pending[index], roll(&dice));
+		rota_deadline_begin(&own->pending[index], dice_roll(&dice));
 	own->act(WARM_OPS);
 	const uint64_t start_ns = host_now_ns();
 	const uint64_t done = own->act(work->ops);
