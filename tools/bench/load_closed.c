@@ -14,17 +14,28 @@ static void begin(struct load *load, struct load_connection *connection,
 	load_allow(load, connection);
 }
 
-static void on_returned(struct load *load, struct load_connection *connection,
-			uint64_t number)
+void load_begin_closed(struct load *load, uint32_t first)
 {
-	const uint64_t now_ns = host_now_ns();
+	for (uint32_t index = first; index < load->options.connections; index++)
+		if (load->connections[index].fd >= 0)
+			begin(load, &load->connections[index], host_now_ns());
+}
 
-	(void)number;
+void load_next_closed(struct load *load, struct load_connection *connection,
+		      uint64_t now_ns)
+{
 	if (load->histogram != NULL)
 		histogram_record(load->histogram,
 				 now_ns - connection->start_ns);
 	if (now_ns < load->deadline_ns)
 		begin(load, connection, now_ns);
+}
+
+static void on_returned(struct load *load, struct load_connection *connection,
+			uint64_t number)
+{
+	(void)number;
+	load_next_closed(load, connection, host_now_ns());
 }
 
 int load_turn_closed(struct load *load, uint64_t duration_ns,
@@ -34,9 +45,7 @@ int load_turn_closed(struct load *load, uint64_t duration_ns,
 	const uint64_t start_ns = load_begin(load, &protocol, histogram);
 
 	load->deadline_ns = duration_ns == 0 ? 0 : start_ns + duration_ns;
-	for (uint32_t index = 0; index < load->options.connections; index++)
-		if (load->connections[index].fd >= 0)
-			begin(load, &load->connections[index], host_now_ns());
+	load_begin_closed(load, 0);
 	while (load->busy > 0)
 		if (load_step(load, LOAD_WAIT_NS) < 0)
 			return -1;

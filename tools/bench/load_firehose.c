@@ -18,13 +18,6 @@
 /* Pieces of a message. */
 #define PIECES (LOAD_FIREHOSE_BYTES / LOAD_SCRATCH_BYTES)
 
-static void begin(struct load *load, struct load_connection *connection,
-		  uint64_t now_ns)
-{
-	connection->start_ns = now_ns;
-	load_allow(load, connection);
-}
-
 static void on_returned(struct load *load, struct load_connection *connection,
 			uint64_t number)
 {
@@ -35,16 +28,11 @@ static void on_returned(struct load *load, struct load_connection *connection,
 		load->poured++;
 		return;
 	}
-	if (load->histogram != NULL) {
-		const uint64_t took_ns = now_ns - connection->start_ns;
-
-		histogram_record(load->histogram, took_ns);
+	if (load->histogram != NULL)
 		histogram_record(
 			&load->neighbours[connection - load->connections],
-			took_ns);
-	}
-	if (now_ns < load->deadline_ns)
-		begin(load, connection, now_ns);
+			now_ns - connection->start_ns);
+	load_next_closed(load, connection, now_ns);
 }
 
 /* Sends a message and receives as much, as far as the socket goes along;
@@ -83,9 +71,7 @@ int load_turn_firehose(struct load *load, uint64_t duration_ns,
 
 	load->deadline_ns = start_ns + duration_ns;
 	load->apart = &load->connections[0];
-	for (uint32_t index = 1; index < load->options.connections; index++)
-		if (load->connections[index].fd >= 0)
-			begin(load, &load->connections[index], host_now_ns());
+	load_begin_closed(load, 1);
 	do {
 		const bool poured = pour(load);
 

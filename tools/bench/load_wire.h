@@ -50,6 +50,14 @@ int load_turn_paced(struct load *load, uint64_t duration_ns,
 int load_turn_firehose(struct load *load, uint64_t duration_ns,
 		       struct histogram *histogram, struct load_turn *turn);
 
+/* The closed loop, of all connections from this one on: each sends its first
+ * message. */
+void load_begin_closed(struct load *load, uint32_t first);
+
+/* ... and the next one, unless it is too late, once the last one is back. */
+void load_next_closed(struct load *load, struct load_connection *connection,
+		      uint64_t now_ns);
+
 /* One message more may be sent, and is, as far as the socket takes it. */
 void load_allow(struct load *load, struct load_connection *connection);
 
