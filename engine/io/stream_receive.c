@@ -269,7 +269,7 @@ static int receive_past(struct ri_tasks *tasks, struct ri_shot *shot,
 	const struct rota_task *self = ri_task_self("rota_stream_recv");
 	int n;
 
-	ri_shot_feed(tasks, shot);
+	ri_shot_feed(shot);
 	/* Nothing is to land beside it, whoever gives a buffer back. */
 	shot->flags |= RI_SHOT_STARVED;
 	n = rota_recv(shot->fd, buffer, bytes < INT_MAX ? bytes : INT_MAX, 0);

@@ -78,12 +78,11 @@ static int send_one(const struct rota_writer *writer, struct iovec piece)
 			     : rota_send(writer->fd, piece.iov_base, bytes, 0);
 }
 
-static int send_two(const struct rota_writer *writer, struct iovec *pieces)
+static int send_two(const struct rota_writer *writer,
+		    const struct iovec *pieces)
 {
-	const struct msghdr message = { .msg_iov = pieces, .msg_iovlen = 2 };
-
 	return writer->plain ? rota_writev(writer->fd, pieces, 2)
-			     : rota_sendmsg(writer->fd, &message, 0);
+			     : rota_sendv(writer->fd, pieces, 2, 0);
 }
 
 /* One operation: how many bytes went out, or -errno. */

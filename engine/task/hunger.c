@@ -12,11 +12,6 @@
 /* How long streams may wait for buffers before it is told. */
 #define FAMINE_NS ((int64_t)1000000000)
 
-static struct ri_shot *placed(struct rota_link *link)
-{
-	return ri_container(link, struct ri_shot, place);
-}
-
 /* Who keeps views. Returns how many lines are left. */
 static unsigned tell_keepers(struct ri_tasks *tasks, unsigned left)
 {
@@ -112,7 +107,7 @@ static struct rota_link *turn_of(struct ri_shots *shots, uint32_t ticket)
 	struct rota_link *link = shots->hungry.next;
 
 	while (link != &shots->hungry &&
-	       (int32_t)(placed(link)->ticket - ticket) < 0)
+	       (int32_t)(ri_shot_placed(link)->ticket - ticket) < 0)
 		link = link->next;
 	return link;
 }
@@ -138,9 +133,8 @@ void ri_shot_hunger(struct ri_tasks *tasks, struct ri_shot *shot)
 		ri_shot_wake(tasks, shot);
 }
 
-void ri_shot_feed(struct ri_tasks *tasks, struct ri_shot *shot)
+void ri_shot_feed(struct ri_shot *shot)
 {
-	(void)tasks;
 	if (!(shot->flags & RI_SHOT_HUNGRY))
 		return;
 	shot->flags &= (uint8_t)~RI_SHOT_HUNGRY;

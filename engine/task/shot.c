@@ -9,11 +9,6 @@
 /* How soon a cancel that missed is written again. */
 #define RETRY_NS ((int64_t)10000000)
 
-static struct ri_shot *placed(struct rota_link *link)
-{
-	return ri_container(link, struct ri_shot, place);
-}
-
 static const struct ri_shot_kind *kind_of(const struct ri_shots *shots,
 					  const struct ri_shot *shot)
 {
@@ -120,8 +115,7 @@ void ri_shot_free(struct ri_tasks *tasks, struct ri_shot *shot)
 {
 	ri_assert(!(shot->flags & RI_SHOT_IN_FLIGHT), "it is in flight");
 	ri_assert(!ri_list_linked(&shot->place), "it is on a list");
-	if (shot->fd >= 0)
-		ri_chain_remove(&shot->sharing);
+	ri_chain_remove(&shot->sharing);
 	shot->flags = RI_SHOT_FREE;
 	shot->waiter = NULL;
 	shot->place.next = (struct rota_link *)(void *)tasks->shots.free;
@@ -234,7 +228,7 @@ void ri_shot_close_descriptor(struct ri_tasks *tasks, struct ri_shot *shot)
 {
 	if (shot->flags & RI_SHOT_CLOSING)
 		return;
-	ri_shot_feed(tasks, shot);
+	ri_shot_feed(shot);
 	ri_shot_over(tasks, shot, -EBADF);
 }
 
@@ -244,7 +238,7 @@ static void retry_due(struct rota_timer *timer)
 	struct rota_link *link;
 
 	while ((link = ri_list_take(&shots->missed))) {
-		placed(link)->flags &= (uint8_t)~RI_SHOT_STOPPING;
+		ri_shot_placed(link)->flags &= (uint8_t)~RI_SHOT_STOPPING;
 		ri_list_append(&shots->chores, link);
 	}
 }
@@ -372,11 +366,11 @@ static bool feed(struct ri_tasks *tasks)
 	unsigned meals = shots->buffers.in_ring;
 
 	while (meals && !ri_list_empty(&shots->hungry)) {
-		struct ri_shot *shot = placed(shots->hungry.next);
+		struct ri_shot *shot = ri_shot_placed(shots->hungry.next);
 
 		if (!review(tasks, shot))
 			return false;
-		ri_shot_feed(tasks, shot);
+		ri_shot_feed(shot);
 		ri_list_append(&shots->fed, &shot->place);
 		shots->hungry_ns = tasks->loop.now_ns;
 		meals--;
@@ -391,8 +385,8 @@ static void forget_turns(struct ri_shots *shots)
 	struct rota_link *link;
 
 	while ((link = ri_list_take(&shots->fed))) {
-		if (!(placed(link)->flags & RI_SHOT_OVER))
-			placed(link)->ticket = 0;
+		if (!(ri_shot_placed(link)->flags & RI_SHOT_OVER))
+			ri_shot_placed(link)->ticket = 0;
 		ri_list_append(&shots->chores, link);
 	}
 }
@@ -409,7 +403,7 @@ bool ri_shots_submit(struct ri_tasks *tasks)
 	 * the next ones begin. */
 	more = shots->buffers.in_ring && !ri_list_empty(&shots->hungry);
 	while (!ri_list_empty(&shots->chores)) {
-		struct ri_shot *shot = placed(shots->chores.next);
+		struct ri_shot *shot = ri_shot_placed(shots->chores.next);
 
 		if (!review(tasks, shot))
 			return true;

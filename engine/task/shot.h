@@ -166,7 +166,7 @@ void ri_shot_review(struct ri_tasks *tasks, struct ri_shot *shot);
 void ri_shot_hunger(struct ri_tasks *tasks, struct ri_shot *shot);
 
 /* It waits no more for a buffer, because its user has one of its own. */
-void ri_shot_feed(struct ri_tasks *tasks, struct ri_shot *shot);
+void ri_shot_feed(struct ri_shot *shot);
 
 /* It is this task's from here on. */
 void ri_shot_own(struct ri_tasks *tasks, struct ri_shot *shot,
@@ -202,6 +202,12 @@ void ri_shot_complete(struct ri_tasks *tasks, const struct io_uring_cqe *cqe);
 /* The submit step: writes what is to begin and to be cancelled. True: there is
  * more to do. */
 bool ri_shots_submit(struct ri_tasks *tasks);
+
+/* Whose place on a list this is. */
+static inline struct ri_shot *ri_shot_placed(struct rota_link *link)
+{
+	return ri_container(link, struct ri_shot, place);
+}
 
 /* Is there something to do in the submit step? */
 static inline bool ri_shots_idle(const struct ri_shots *shots)
