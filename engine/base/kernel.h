@@ -9,11 +9,13 @@
  * `struct ri_kernel` (the first argument of each function), so several can
  * live in one process. `ri_kernel_linux` (ring/linux.c) is the real one.
  *
- * Every function returns >= 0 or -errno and is called on the loop's thread.
+ * Every function returns >= 0 or -errno and is called on the loop's thread,
+ * but for those that say otherwise.
  */
 #ifndef RI_BASE_KERNEL_H
 #define RI_BASE_KERNEL_H
 
+#include <pthread.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -48,6 +50,13 @@ struct ri_child {
 	void *report; /* siginfo_t; its si_pid is 0 if there is nothing */
 };
 
+/* A thread of the engine. */
+struct ri_thread {
+	void *(*main)(void *argument); /* what it runs */
+	void *argument;                /* with this */
+	pthread_t id;                  /* set by who starts it */
+};
+
 struct ri_kernel {
 	/* io_uring_setup(2) and its mappings; io_uring_queue_init_params(3) */
 	int (*ring_open)(const struct ri_kernel *kernel, unsigned entries,
@@ -57,7 +66,7 @@ struct ri_kernel {
 	/* io_uring_enter(2): entries consumed */
 	int (*enter)(const struct ri_kernel *kernel,
 		     const struct ri_enter *call);
-	/* io_uring_register(2) */
+	/* io_uring_register(2); any thread, for a message to a ring */
 	int (*enroll)(const struct ri_kernel *kernel, int fd, unsigned opcode,
 		      void *argument, unsigned count);
 	/* mmap(2): private memory, not reserved, zero; NULL-terminated story:
@@ -106,6 +115,18 @@ struct ri_kernel {
 	/* waitid(2), always with WNOHANG */
 	int (*process_wait)(const struct ri_kernel *kernel,
 			    const struct ri_child *child);
+	/* eventfd(2), not blocking: a descriptor */
+	int (*event_open)(const struct ri_kernel *kernel);
+	/* Adds one to it; any thread. */
+	int (*event_signal)(const struct ri_kernel *kernel, int fd);
+	/* Reads it: how much was added. -EAGAIN: nothing. */
+	int (*event_clear)(const struct ri_kernel *kernel, int fd);
+	int (*event_close)(const struct ri_kernel *kernel, int fd);
+	/* pthread_create(3), pthread_join(3); any thread */
+	int (*thread_start)(const struct ri_kernel *kernel,
+			    struct ri_thread *thread);
+	void (*thread_join)(const struct ri_kernel *kernel,
+			    const struct ri_thread *thread);
 };
 
 #endif

@@ -2,6 +2,7 @@
 #include "loop/loop.h"
 
 #include "base/check.h"
+#include "loop/mail.h"
 #include "ring/features.h"
 
 #include <errno.h>
@@ -57,6 +58,8 @@ int ri_loop_init(struct ri_loop *loop, const struct ri_loop_options *options)
 	ri_fifo_init(&loop->ready);
 	ri_wheel_init(&loop->wheel, ri_loop_now(loop));
 	ri_fiber_init_thread(&loop->thread);
+	ri_mailbox_init(&loop->mailbox);
+	loop->event_fd = -1;
 	loop->current = &loop->thread;
 	loop->fresh_ns = INT64_MAX;
 	loop->control = ri_switch_control();
@@ -74,6 +77,9 @@ void ri_loop_fini(struct ri_loop *loop)
 		 loop->in_flight);
 	ri_check(ri_wheel_empty(&loop->wheel), "timers are armed");
 	ri_check(ri_fifo_empty(&loop->ready), "fibers are ready");
+	ri_check(!ri_mailbox_has(&loop->mailbox), "mail was not taken");
+	if (loop->event_fd >= 0)
+		loop->kernel->event_close(loop->kernel, loop->event_fd);
 	ri_stacks_fini(&loop->stacks);
 	ri_ring_close(&loop->ring);
 	ri_loop_here = NULL;
@@ -86,7 +92,8 @@ bool ri_loop_look(struct ri_loop *loop)
 	loop->turn_left -= RI_LOOK_SWITCHES;
 	loop->turn_owed -= RI_LOOK_SWITCHES;
 	return loop->turn_left <= 0 ||
-	       (loop->turn_owed <= 0 && ri_ring_ready(&loop->ring));
+	       (loop->turn_owed <= 0 &&
+		(ri_ring_ready(&loop->ring) || ri_mailbox_has(&loop->mailbox)));
 }
 
 /* The next fiber of an ended one's stack, or none: then it was left. */
@@ -269,27 +276,40 @@ static int64_t wake_ns(const struct ri_loop *loop)
 	return loop->fresh_ns < later_ns ? loop->fresh_ns : later_ns;
 }
 
-static void submit_and_wait(struct ri_loop *loop, bool idle)
+/* Enters the kernel: to wait, until next_ns, or not. */
+static void enter(struct ri_loop *loop, bool wait, int64_t next_ns)
 {
 	struct ri_ring *ring = &loop->ring;
 	const unsigned expected = loop->expected;
-	int64_t next_ns = INT64_MAX;
 	int error;
+
+	loop->expected = 0;
+	if (expected)
+		error = ri_ring_harvest(ring, expected);
+	else
+		error = ri_ring_enter(ring, wait, next_ns);
+	if (reap(loop) == 0 && error && ri_fifo_empty(&loop->ready))
+		ri_ring_rest(ring, ri_loop_now(loop) + REST_NS);
+}
+
+static void submit_and_wait(struct ri_loop *loop, bool idle)
+{
+	struct ri_ring *ring = &loop->ring;
+	int64_t next_ns = INT64_MAX;
 
 	/* A wait that is over already takes the kernel 10 us. */
 	if (idle && !ri_wheel_empty(&loop->wheel)) {
 		next_ns = wake_ns(loop);
 		idle = next_ns > loop->now_ns;
 	}
+	if (idle && loop->listening)
+		idle = ri_mail_sleep(loop);
 	if (!idle && !ri_ring_queued(ring) && !ri_ring_ready(ring))
 		return;
-	loop->expected = 0;
-	if (expected)
-		error = ri_ring_harvest(ring, expected);
-	else
-		error = ri_ring_enter(ring, idle, next_ns);
-	if (reap(loop) == 0 && error && ri_fifo_empty(&loop->ready))
-		ri_ring_rest(ring, ri_loop_now(loop) + REST_NS);
+	enter(loop, idle, next_ns);
+	/* Whatever woke it: from here on nobody has to. */
+	if (idle && loop->listening)
+		ri_mailbox_rouse(&loop->mailbox);
 }
 
 /* The same for those whose timers fired: of many sleepers none is in the
@@ -326,11 +346,15 @@ static void turn(struct ri_loop *loop)
 {
 	bool idle;
 
+	if (ri_mailbox_has(&loop->mailbox))
+		ri_mail_deliver(loop);
 	run_ready(loop);
 	idle = !loop->hooks->submit(loop) && ri_fifo_empty(&loop->ready);
 	if (!loop->live)
 		return;
-	if (idle && !loop->in_flight && ri_wheel_empty(&loop->wheel))
+	if (idle && loop->outside)
+		idle = !loop->hooks->idle(loop);
+	else if (idle && !loop->in_flight && ri_wheel_empty(&loop->wheel))
 		loop->hooks->stuck(loop);
 	submit_and_wait(loop, idle);
 	fire_due(loop);
@@ -338,6 +362,6 @@ static void turn(struct ri_loop *loop)
 
 void ri_loop_run(struct ri_loop *loop)
 {
-	while (loop->live)
+	while (loop->live || ri_mailbox_has(&loop->mailbox))
 		turn(loop);
 }

@@ -2,9 +2,9 @@
 /*
  * One loop: one thread, one ring, one ready queue, one wheel of timers.
  *
- * A turn (turn() in loop.c) is: run what is ready, write what the floor above
- * has to cancel, submit and wait, reap, fire due timers. Reaping and firing
- * only make fibers ready; they run in the next turn.
+ * A turn (turn() in loop.c) is: deliver mail, run what is ready, write what the
+ * floor above has to cancel, submit and wait, reap, fire due timers. Reaping
+ * and firing only make fibers ready; they run in the next turn.
  *
  * A fiber that leaves switches straight to the next ready one. The loop's own
  * context, which is the thread's stack, is entered when nothing is ready, when
@@ -17,17 +17,23 @@
  * started and wants one of the same size: a thousand short tasks, one after the
  * other, run on one stack without a switch.
  *
- * Everything here is called on the loop's thread.
+ * Everything here is called on the loop's thread, but for ri_loop_post and
+ * ri_loop_rouse: loops and foreign threads talk to a loop by mail only. It has
+ * to be woken if it sleeps in the kernel, and only then: by a message to its
+ * ring (Linux 6.13), or else by an eventfd that the ring polls.
  */
 #ifndef RI_LOOP_LOOP_H
 #define RI_LOOP_LOOP_H
 
 #include "base/fifo.h"
+#include "base/mailbox.h"
 #include "base/wheel.h"
 #include "ring/ring.h"
 #include "stack/fiber.h"
 #include "stack/overflow.h"
 #include "stack/stacks.h"
+
+#include <stdalign.h>
 
 #define RI_TURN_SWITCHES 128
 #define RI_LOOK_SWITCHES 16
@@ -38,6 +44,10 @@
  * which may be NULL. */
 #define RI_LOOP_ADDRESS_MASK (((uint64_t)1 << 48) - 64)
 #define RI_LOOP_SOURCE 32u
+
+/* ... or is the loop's own: it was woken. With the address of a fiber that is
+ * none. */
+#define RI_LOOP_WOKEN 2u
 
 struct ri_loop;
 
@@ -50,6 +60,9 @@ struct ri_loop_hooks {
 	/* About to submit: the one place where cancels are written. True: there
 	 * is more to do, so the loop must not wait. */
 	bool (*submit)(struct ri_loop *loop);
+	/* Nothing is ready here: takes work that any loop may do. True: there
+	 * was some. */
+	bool (*idle)(struct ri_loop *loop);
 	/* Nothing is ready, in flight or timed, and tasks are left. */
 	void (*stuck)(struct ri_loop *loop);
 };
@@ -60,7 +73,10 @@ struct ri_loop {
 	int fuel;                 /* switches until the ring is looked at */
 	int turn_left;            /* switches left of this turn */
 	int turn_owed;            /* ... to fibers whose operation completed */
-	unsigned live;            /* fibers that have not ended */
+	unsigned live;            /* fibers that have not ended, and one for an
+				     engine that keeps the loop running */
+	unsigned outside;         /* who may send it mail that it waits for */
+	unsigned index;           /* among the loops of its engine */
 	unsigned in_flight;       /* operations whose last completion is due */
 	unsigned expected; /* completions that the submit hook asked for */
 	bool hand_on;      /* ended fibers hand their stacks on */
@@ -79,6 +95,11 @@ struct ri_loop {
 	struct ri_stacks stacks;
 	struct ri_log log;
 	struct ri_wheel wheel;
+	alignas(64) struct ri_fiber none; /* what a wake names: never runs */
+	bool listening;                   /* mail may come */
+	bool event_armed;                 /* the ring polls `event_fd` */
+	int event_fd; /* an eventfd that wakes it; < 0: its ring does */
+	alignas(64) struct ri_mailbox mailbox; /* what other threads write */
 };
 
 struct ri_loop_options {
@@ -105,6 +126,21 @@ int ri_loop_init(struct ri_loop *loop, const struct ri_loop_options *options);
 
 /* Everything must have ended. */
 void ri_loop_fini(struct ri_loop *loop);
+
+/* From here on it may get mail: opens what wakes it. 0 or -errno. Again: does
+ * nothing. */
+int ri_loop_listen(struct ri_loop *loop);
+
+/* Any thread: sends mail to a loop that listens, and wakes it if it sleeps.
+ * The mail is the sender's until it is delivered, on the loop's thread. */
+void ri_loop_post(struct ri_loop *loop, struct ri_mail *mail);
+
+/* Any thread: makes a loop that sleeps have another turn. False: it does not
+ * sleep. */
+bool ri_loop_rouse(struct ri_loop *loop);
+
+/* A completion with RI_LOOP_WOKEN. */
+void ri_loop_woken(struct ri_loop *loop, const struct io_uring_cqe *cqe);
 
 /* Turns until no fiber is alive. */
 void ri_loop_run(struct ri_loop *loop);

@@ -19,6 +19,7 @@ static const struct {
 	{ "ftruncate", RI_FEATURE_FTRUNCATE },
 	{ "send_zc", RI_FEATURE_SEND_ZC },
 	{ "zc_usage", RI_FEATURE_ZC_USAGE },
+	{ "ring_message", RI_FEATURE_RING_MESSAGE },
 };
 
 static const struct {
@@ -56,7 +57,8 @@ int ri_features_masked(const struct ri_log *log, unsigned *mask)
 			ri_log(log,
 			       "ROTA_MASK: '%.*s' is unknown; the words are "
 			       "abs_timer, no_iowait, guard, futex, "
-			       "waitid, ftruncate, send_zc, zc_usage",
+			       "waitid, ftruncate, send_zc, zc_usage, "
+			       "ring_message",
 			       (int)length, word);
 			return -EINVAL;
 		}

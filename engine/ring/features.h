@@ -27,6 +27,8 @@ enum ri_feature {
 	RI_FEATURE_SEND_ZC = 64,
 	/* Linux 6.2: they tell whether the kernel copied all the same. */
 	RI_FEATURE_ZC_USAGE = 128,
+	/* Linux 6.13: a thread without a ring can send a message to one. */
+	RI_FEATURE_RING_MESSAGE = 256,
 };
 
 /* The operations behind some of them. They are enumerators of newer headers of

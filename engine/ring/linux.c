@@ -9,6 +9,7 @@
 #include <fcntl.h>
 #include <linux/futex.h>
 #include <liburing.h>
+#include <sys/eventfd.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
@@ -197,6 +198,47 @@ static int process_wait(const struct ri_kernel *kernel,
 			       child->options | WNOHANG));
 }
 
+static int event_open(const struct ri_kernel *kernel)
+{
+	(void)kernel;
+	return or_errno(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
+}
+
+static int event_signal(const struct ri_kernel *kernel, int fd)
+{
+	(void)kernel;
+	return or_errno(eventfd_write(fd, 1));
+}
+
+static int event_clear(const struct ri_kernel *kernel, int fd)
+{
+	eventfd_t count;
+
+	(void)kernel;
+	return or_errno(eventfd_read(fd, &count));
+}
+
+static int event_close(const struct ri_kernel *kernel, int fd)
+{
+	(void)kernel;
+	return or_errno(close(fd));
+}
+
+static int thread_start(const struct ri_kernel *kernel,
+			struct ri_thread *thread)
+{
+	(void)kernel;
+	return -pthread_create(&thread->id, NULL, thread->main,
+			       thread->argument);
+}
+
+static void thread_join(const struct ri_kernel *kernel,
+			const struct ri_thread *thread)
+{
+	(void)kernel;
+	pthread_join(thread->id, NULL);
+}
+
 const struct ri_kernel ri_kernel_linux = {
 	.ring_open = ring_open,
 	.ring_close = ring_close,
@@ -220,4 +262,10 @@ const struct ri_kernel ri_kernel_linux = {
 	.futex_wake = futex_wake,
 	.process_open = process_open,
 	.process_wait = process_wait,
+	.event_open = event_open,
+	.event_signal = event_signal,
+	.event_clear = event_clear,
+	.event_close = event_close,
+	.thread_start = thread_start,
+	.thread_join = thread_join,
 };

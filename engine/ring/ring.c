@@ -15,6 +15,7 @@
 #define FEATURE_NO_IOWAIT (1u << 17)  /* Linux 6.15 */
 #define FEATURE_REGISTERED (1u << 13) /* Linux 6.3 */
 #define SETUP_NO_SQARRAY (1u << 16)   /* Linux 6.6 */
+#define REGISTER_SEND_MSG_RING 31     /* Linux 6.13 */
 
 /* Threads of the kernel for operations that block: at most this many for
  * files, and this many for all else. Unbounded by default (RLIMIT_NPROC). */
@@ -113,6 +114,17 @@ static bool enter_takes(const struct ri_ring *ring, unsigned flag)
 	return ring->kernel->enter(ring->kernel, &probe) != -EINVAL;
 }
 
+/* A message to the ring with this descriptor, without a ring of the sender's:
+ * io_uring_register(2). */
+static int send_message(const struct ri_kernel *kernel, int fd,
+			uint64_t user_data)
+{
+	struct io_uring_sqe message = { 0 };
+
+	io_uring_prep_msg_ring(&message, fd, 0, user_data, 0);
+	return kernel->enroll(kernel, -1, REGISTER_SEND_MSG_RING, &message, 1);
+}
+
 static void probe_features(struct ri_ring *ring, unsigned masked)
 {
 	ring->features = 0;
@@ -129,6 +141,10 @@ static void probe_features(struct ri_ring *ring, unsigned masked)
 	if (!(masked & RI_FEATURE_ZC_USAGE) &&
 	    ring->uring.features & FEATURE_REGISTERED)
 		ring->features |= RI_FEATURE_ZC_USAGE;
+	/* Who knows the call misses the ring to send it to. */
+	if (!(masked & RI_FEATURE_RING_MESSAGE) &&
+	    send_message(ring->kernel, -1, 0) == -EBADF)
+		ring->features |= RI_FEATURE_RING_MESSAGE;
 	ring->features |=
 		ri_features_of_opcodes(ring->kernel, ring->uring.ring_fd) &
 		~masked;
@@ -281,4 +297,17 @@ struct io_uring_sqe *ri_ring_entry_slow(struct ri_ring *ring)
 
 	enter(ring, &call);
 	return io_uring_get_sqe(&ring->uring);
+}
+
+/* There is memory to be had sooner or later, and nothing else can fail: the
+ * ring lives. */
+void ri_ring_message(const struct ri_ring *ring, uint64_t user_data)
+{
+	int error;
+
+	do
+		error = send_message(ring->kernel, ring->uring.ring_fd,
+				     user_data);
+	while (error == -ENOMEM || error == -EAGAIN || error == -EINTR);
+	ri_check(error >= 0, "a message to a ring: %s", strerror(-error));
 }

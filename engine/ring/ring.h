@@ -72,6 +72,10 @@ int ri_ring_harvest(struct ri_ring *ring, unsigned count);
  * when the kernel takes no entries. */
 void ri_ring_rest(struct ri_ring *ring, int64_t deadline_ns);
 
+/* Any thread: a completion with this user_data appears in the ring, and ends a
+ * wait of its thread. Needs RI_FEATURE_RING_MESSAGE. */
+void ri_ring_message(const struct ri_ring *ring, uint64_t user_data);
+
 /* Makes room by handing over what is queued. The slow path of ri_ring_entry. */
 struct io_uring_sqe *ri_ring_entry_slow(struct ri_ring *ring);
 

@@ -235,6 +235,8 @@ complete_other(struct ri_tasks *tasks, const struct io_uring_cqe *cqe)
 {
 	if (cqe->user_data & RI_LOOP_SOURCE)
 		ri_shot_complete(tasks, cqe);
+	else if (cqe->user_data & RI_LOOP_WOKEN)
+		ri_loop_woken(&tasks->loop, cqe);
 	else
 		cancel_missed(tasks, cqe);
 }

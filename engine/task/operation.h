@@ -48,6 +48,7 @@
 enum ri_tag {
 	RI_TAG_OPERATION = 0,
 	RI_TAG_CANCEL = 1,
+	RI_TAG_WOKEN = RI_LOOP_WOKEN, /* loop/mail.c */
 	RI_TAG_SHOT = RI_LOOP_SOURCE, /* task/shot.h */
 	RI_TAG_SHOT_CANCEL,
 };

@@ -203,10 +203,17 @@ static void stuck(struct ri_loop *loop)
 		 loop->live);
 }
 
+static bool idle(struct ri_loop *loop)
+{
+	(void)loop;
+	return false;
+}
+
 static const struct ri_loop_hooks hooks = {
 	.run = run,
 	.complete = ri_operation_complete,
 	.submit = submit,
+	.idle = idle,
 	.stuck = stuck,
 };
 

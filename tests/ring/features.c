@@ -40,9 +40,10 @@ static void each_word_masks_one_feature(void **state)
 	masks("ftruncate", RI_FEATURE_FTRUNCATE);
 	masks("send_zc", RI_FEATURE_SEND_ZC);
 	masks("zc_usage", RI_FEATURE_ZC_USAGE);
+	masks("ring_message", RI_FEATURE_RING_MESSAGE);
 	masks("abs_timer,no_iowait,guard,futex,waitid,ftruncate,send_zc,"
-	      "zc_usage",
-	      255);
+	      "zc_usage,ring_message",
+	      511);
 }
 
 static void without_the_variable_nothing_is_masked(void **state)
@@ -69,7 +70,8 @@ static void an_unknown_word_is_an_error_that_lists_the_words(void **state)
 	};
 	const char words[] =
 		"is unknown; the words are abs_timer, no_iowait, "
-		"guard, futex, waitid, ftruncate, send_zc, zc_usage\n";
+		"guard, futex, waitid, ftruncate, send_zc, zc_usage, "
+		"ring_message\n";
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(unknown) / sizeof(unknown[0]); i++) {

@@ -218,7 +218,9 @@ static int ring_enter(const struct ri_kernel *table,
 static int ring_enroll(const struct ri_kernel *table, int fd, unsigned opcode,
 		       void *argument, unsigned count)
 {
-	const int error = note(kernel_of(table), TEST_ENROLL, opcode);
+	/* Messages to rings are sent by any thread. */
+	const int error = fd < 0 ? 0
+				 : note(kernel_of(table), TEST_ENROLL, opcode);
 
 	return error ? error
 		     : ri_kernel_linux.enroll(&ri_kernel_linux, fd, opcode,
@@ -384,6 +386,21 @@ static int process_wait(const struct ri_kernel *table,
 		     : ri_kernel_linux.process_wait(&ri_kernel_linux, child);
 }
 
+static int event_open(const struct ri_kernel *table)
+{
+	const int error = note(kernel_of(table), TEST_EVENT_OPEN, 0);
+
+	return error ? error : ri_kernel_linux.event_open(&ri_kernel_linux);
+}
+
+static int thread_start(const struct ri_kernel *table, struct ri_thread *thread)
+{
+	const int error = note(kernel_of(table), TEST_THREAD_START, 0);
+
+	return error ? error
+		     : ri_kernel_linux.thread_start(&ri_kernel_linux, thread);
+}
+
 void test_kernel_init(struct test_kernel *kernel)
 {
 	memset(kernel, 0, sizeof(*kernel));
@@ -410,6 +427,12 @@ void test_kernel_init(struct test_kernel *kernel)
 		.futex_wake = futex_wake,
 		.process_open = process_open,
 		.process_wait = process_wait,
+		.event_open = event_open,
+		.event_signal = ri_kernel_linux.event_signal,
+		.event_clear = ri_kernel_linux.event_clear,
+		.event_close = ri_kernel_linux.event_close,
+		.thread_start = thread_start,
+		.thread_join = ri_kernel_linux.thread_join,
 	};
 }
 

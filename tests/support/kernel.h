@@ -49,6 +49,8 @@ enum test_call {
 	TEST_FUTEX_WAKE,   /* (count) */
 	TEST_PROCESS_OPEN, /* (process) */
 	TEST_PROCESS_WAIT, /* (options) */
+	TEST_EVENT_OPEN,   /* (0) */
+	TEST_THREAD_START, /* (0) */
 	TEST_ANY_CALL,     /* each of them */
 	TEST_CALLS,
 };

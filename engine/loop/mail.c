@@ -1,0 +1,102 @@
+/* SPDX-License-Identifier: MIT */
+#include "loop/mail.h"
+
+#include "base/check.h"
+#include "ring/features.h"
+
+#include <errno.h>
+#include <poll.h>
+
+static uint64_t wake_name(const struct ri_loop *loop)
+{
+	return (uint64_t)(uintptr_t)&loop->none | RI_LOOP_WOKEN;
+}
+
+int ri_loop_listen(struct ri_loop *loop)
+{
+	if (loop->listening)
+		return 0;
+	if (!(loop->ring.features & RI_FEATURE_RING_MESSAGE)) {
+		const int fd = loop->kernel->event_open(loop->kernel);
+
+		if (fd < 0)
+			return fd;
+		loop->event_fd = fd;
+	}
+	loop->listening = true;
+	return 0;
+}
+
+/* Wakes it: it sleeps, or is about to, and nobody else does. */
+static void wake(struct ri_loop *loop)
+{
+	if (loop->event_fd >= 0)
+		loop->kernel->event_signal(loop->kernel, loop->event_fd);
+	else
+		ri_ring_message(&loop->ring, wake_name(loop));
+}
+
+void ri_loop_post(struct ri_loop *loop, struct ri_mail *mail)
+{
+	if (ri_mailbox_post(&loop->mailbox, mail))
+		wake(loop);
+}
+
+bool ri_loop_rouse(struct ri_loop *loop)
+{
+	const bool slept = ri_mailbox_rouse(&loop->mailbox);
+
+	if (slept)
+		wake(loop);
+	return slept;
+}
+
+void ri_loop_woken(struct ri_loop *loop, const struct io_uring_cqe *cqe)
+{
+	if (loop->event_fd >= 0 && !(cqe->flags & IORING_CQE_F_MORE))
+		loop->event_armed = false;
+}
+
+void ri_mail_deliver(struct ri_loop *loop)
+{
+	struct ri_mail *mail = ri_mailbox_take(&loop->mailbox);
+
+	while (mail) {
+		struct ri_mail *next = mail->next;
+
+		if (next)
+			__builtin_prefetch(next + 4, 1);
+		mail->deliver(loop, mail);
+		mail = next;
+	}
+}
+
+/* False: the kernel has no entry for it just now. */
+static bool arm_event(struct ri_loop *loop)
+{
+	struct io_uring_sqe *entry = ri_ring_entry(&loop->ring);
+
+	if (!entry)
+		return false;
+	/* Each write to it is a completion: it need not be read. */
+	io_uring_prep_poll_multishot(entry, loop->event_fd, POLLIN);
+	entry->user_data = wake_name(loop);
+	loop->event_armed = true;
+	return true;
+}
+
+bool ri_mail_sleep(struct ri_loop *loop)
+{
+	if (loop->event_fd >= 0 && !loop->event_armed && !arm_event(loop))
+		return false;
+	if (!ri_mailbox_sleep(&loop->mailbox))
+		return false;
+	/* What any loop may do is not in the mailbox: who puts it there looks
+	 * for sleepers afterwards, so it is looked for after having lain down.
+	 * (ri_spread_put has the other half.) */
+	if (loop->outside && loop->hooks->idle(loop)) {
+		ri_mailbox_rouse(&loop->mailbox);
+		return false;
+	}
+	return true;
+}
