@@ -38,23 +38,17 @@
 #ifndef RI_BASE_MAILBOX_H
 #define RI_BASE_MAILBOX_H
 
+#include "rota/link.h"
+
 #include <stdbool.h>
 #include <stddef.h>
 
-/* In what is sent. */
-struct ri_mail {
-	struct ri_mail *next; /* posted before it; once taken: after it */
-	/* What the taker does with it; `place` is what it told deliver(). The
-	 * mail is the function's: it may post it again, or give it back. */
-	void (*deliver)(void *place, struct ri_mail *mail);
-};
-
 struct ri_mailbox {
-	struct ri_mail *top; /* see above; atomic */
+	struct rota_mail *top; /* see above; atomic */
 };
 
 /* Never delivered: its address says that the taker sleeps. */
-extern struct ri_mail ri_asleep;
+extern struct rota_mail ri_asleep;
 
 static inline void ri_mailbox_init(struct ri_mailbox *box)
 {
@@ -64,10 +58,10 @@ static inline void ri_mailbox_init(struct ri_mailbox *box)
 /* Any thread: posts a chain, the newest first, of which `oldest` is the last.
  * True: the taker has to be woken, by the caller. */
 static inline bool ri_mailbox_post_chain(struct ri_mailbox *box,
-					 struct ri_mail *newest,
-					 struct ri_mail *oldest)
+					 struct rota_mail *newest,
+					 struct rota_mail *oldest)
 {
-	struct ri_mail *top = __atomic_load_n(&box->top, __ATOMIC_RELAXED);
+	struct rota_mail *top = __atomic_load_n(&box->top, __ATOMIC_RELAXED);
 
 	do {
 		oldest->next = top == &ri_asleep ? NULL : top;
@@ -78,7 +72,8 @@ static inline bool ri_mailbox_post_chain(struct ri_mailbox *box,
 	return top == &ri_asleep;
 }
 
-static inline bool ri_mailbox_post(struct ri_mailbox *box, struct ri_mail *mail)
+static inline bool ri_mailbox_post(struct ri_mailbox *box,
+				   struct rota_mail *mail)
 {
 	return ri_mailbox_post_chain(box, mail, mail);
 }
@@ -87,7 +82,7 @@ static inline bool ri_mailbox_post(struct ri_mailbox *box, struct ri_mail *mail)
  * caller. */
 static inline bool ri_mailbox_rouse(struct ri_mailbox *box)
 {
-	struct ri_mail *asleep = &ri_asleep;
+	struct rota_mail *asleep = &ri_asleep;
 
 	/* relaxed: it carries nothing */
 	return __atomic_load_n(&box->top, __ATOMIC_RELAXED) == asleep &&
@@ -106,7 +101,7 @@ static inline bool ri_mailbox_has(const struct ri_mailbox *box)
  * waits: hence the stronger order, see ri_mailbox_rouse's callers. */
 static inline bool ri_mailbox_sleep(struct ri_mailbox *box)
 {
-	struct ri_mail *none = NULL;
+	struct rota_mail *none = NULL;
 
 	return __atomic_compare_exchange_n(&box->top, &none, &ri_asleep, false,
 					   __ATOMIC_SEQ_CST, __ATOMIC_RELAXED);
@@ -114,6 +109,6 @@ static inline bool ri_mailbox_sleep(struct ri_mailbox *box)
 
 /* The taker: takes everything, the oldest first; NULL: nothing. It is awake
  * from here on. */
-struct ri_mail *ri_mailbox_take(struct ri_mailbox *box);
+struct rota_mail *ri_mailbox_take(struct ri_mailbox *box);
 
 #endif

@@ -133,7 +133,7 @@ int ri_loop_listen(struct ri_loop *loop);
 
 /* Any thread: sends mail to a loop that listens, and wakes it if it sleeps.
  * The mail is the sender's until it is delivered, on the loop's thread. */
-void ri_loop_post(struct ri_loop *loop, struct ri_mail *mail);
+void ri_loop_post(struct ri_loop *loop, struct rota_mail *mail);
 
 /* Any thread: makes a loop that sleeps have another turn. False: it does not
  * sleep. */

@@ -36,7 +36,7 @@ static void wake(struct ri_loop *loop)
 		ri_ring_message(&loop->ring, wake_name(loop));
 }
 
-void ri_loop_post(struct ri_loop *loop, struct ri_mail *mail)
+void ri_loop_post(struct ri_loop *loop, struct rota_mail *mail)
 {
 	if (ri_mailbox_post(&loop->mailbox, mail))
 		wake(loop);
@@ -59,10 +59,10 @@ void ri_loop_woken(struct ri_loop *loop, const struct io_uring_cqe *cqe)
 
 void ri_mail_deliver(struct ri_loop *loop)
 {
-	struct ri_mail *mail = ri_mailbox_take(&loop->mailbox);
+	struct rota_mail *mail = ri_mailbox_take(&loop->mailbox);
 
 	while (mail) {
-		struct ri_mail *next = mail->next;
+		struct rota_mail *next = mail->next;
 
 		if (next)
 			__builtin_prefetch(next + 4, 1);

@@ -28,4 +28,12 @@ struct rota_timer {
 	void (*fire)(struct rota_timer *); /* called once it is off the wheel */
 };
 
+/* What one thread sends to a loop. */
+struct rota_mail {
+	struct rota_mail *next; /* posted before it; once taken: after it */
+	/* What the loop does with it, on its own stack; `place` is the loop.
+	 * The mail is the function's: it may be posted again, or given back. */
+	void (*deliver)(void *place, struct rota_mail *mail);
+};
+
 #endif

@@ -18,7 +18,7 @@
 #define LETTERS 1000u
 
 struct letter {
-	struct ri_mail mail;
+	struct rota_mail mail;
 	struct post *post;
 	unsigned number;
 };
@@ -34,7 +34,7 @@ struct post {
 	unsigned pause_every;     /* the writer lets the loop fall asleep */
 };
 
-static void deliver(void *place, struct ri_mail *mail)
+static void deliver(void *place, struct rota_mail *mail)
 {
 	struct letter *letter = (struct letter *)(void *)mail;
 	struct post *post = letter->post;
