@@ -122,6 +122,12 @@ struct ri_kernel {
 	/* Reads it: how much was added. -EAGAIN: nothing. */
 	int (*event_clear)(const struct ri_kernel *kernel, int fd);
 	int (*event_close)(const struct ri_kernel *kernel, int fd);
+	/* sched_getaffinity(2), sched_setaffinity(2) of this thread, with a bit
+	 * for each processor; any thread */
+	int (*affinity_get)(const struct ri_kernel *kernel, unsigned long *mask,
+			    size_t bytes);
+	int (*affinity_set)(const struct ri_kernel *kernel,
+			    const unsigned long *mask, size_t bytes);
 	/* pthread_create(3), pthread_join(3); any thread */
 	int (*thread_start)(const struct ri_kernel *kernel,
 			    struct ri_thread *thread);

@@ -1,50 +1,22 @@
 /* SPDX-License-Identifier: MIT */
-/*
- * One engine: its loop, from set-up to the last check. Each step that fails
- * undoes those before it, in reverse.
- */
 #include "cores/engine.h"
 
 #include "cores/signals.h"
 #include "ring/features.h"
 #include "ring/linux.h"
-#include "task/task.h"
 
 #include <errno.h>
-#include <stdio.h>
 #include <string.h>
 
-struct engine {
-	struct ri_tasks tasks;       /* the loop and all that runs on it */
-	struct ri_overflow overflow; /* names tasks whose stack overflows */
-	sigset_t signals;            /* the thread's mask before */
-};
-
-/* For the fault handler: about the task that runs. */
-static size_t describe_overflow(void *context, char *text, size_t bytes)
-{
-	const struct ri_tasks *tasks = context;
-	const struct rota_task *task = ri_task_of(tasks->loop.current);
-	const unsigned class = task->fiber.stack_class;
-	int length;
-
-	if (!ri_loop_in_fiber(&tasks->loop))
-		return 0;
-	length =
-		snprintf(text, bytes,
-			 "rota: stack overflow: task %s (spawned at %s:%d) "
-			 "has used its %zu bytes; rota_group_options."
-			 "stack_bytes gives it more\n",
-			 ri_task_name(task), task->site->file, task->site->line,
-			 tasks->loop.stacks.classes[class].usable_bytes);
-	return (size_t)length < bytes ? (size_t)length : bytes - 1;
-}
+/* The next processor that nobody was pinned to: engines of one process begin
+ * where the last one ended. Atomic. */
+static unsigned next_cpu;
 
 static int refuse(const struct ri_log *log, const struct rota_config *config)
 {
-	if (config->loops > 1) {
-		ri_log(log, "config.loops is %u: this version runs one",
-		       config->loops);
+	if (config->loops > ROTA_LOOPS_MAX && config->loops != ROTA_LOOPS_ALL) {
+		ri_log(log, "config.loops is %u: at most %u", config->loops,
+		       ROTA_LOOPS_MAX);
 		return -EINVAL;
 	}
 	if (config->stream_buffers > RI_BUFFERS_MAX ||
@@ -56,9 +28,9 @@ static int refuse(const struct ri_log *log, const struct rota_config *config)
 		       RI_BUFFERS_MAX, RI_BUFFER_BYTES_MAX);
 		return -EINVAL;
 	}
-	if (ri_loop_here) {
-		ri_log(log, "this thread runs an engine already");
-		return -EBUSY;
+	if (!config->allocate != !config->release) {
+		ri_log(log, "config.allocate and config.release: both or none");
+		return -EINVAL;
 	}
 	if (ri_switch_shadowed()) {
 		ri_log(log,
@@ -70,63 +42,282 @@ static int refuse(const struct ri_log *log, const struct rota_config *config)
 	return 0;
 }
 
-static int start(struct engine *engine, const struct rota_config *config,
-		 const struct ri_kernel *kernel, const struct ri_log *log)
+/* The table of an engine with the user's memory. */
+static const struct rota_config *config_of(const struct ri_kernel *kernel)
 {
-	struct ri_tasks_options options = {
-		.kernel = kernel,
-		.log = *log,
-		.ring = { .entries = config->entries,
-			  .completions = config->completions },
-		.stack_bytes = config->stack_bytes,
-		.tasks_max = config->tasks_max,
-		.shots_max = config->streams_max,
-		.buffers = { .count = config->stream_buffers,
-			     .bytes = config->stream_buffer_bytes },
-	};
-	int error = refuse(log, config);
+	return &ri_container(kernel, struct rota_engine, own)->config;
+}
+
+static int map_by_user(const struct ri_kernel *kernel, size_t bytes, void **out)
+{
+	const struct rota_config *config = config_of(kernel);
+	void *start = config->allocate(config->context, bytes);
+
+	if (!start)
+		return -ENOMEM;
+	*out = start;
+	return 0;
+}
+
+static int unmap_by_user(const struct ri_kernel *kernel, void *start,
+			 size_t bytes)
+{
+	const struct rota_config *config = config_of(kernel);
+
+	config->release(config->context, start, bytes);
+	return 0;
+}
+
+/* The engine itself, before it has a table. */
+static struct rota_engine *allocate(const struct rota_config *config,
+				    const struct ri_kernel *kernel,
+				    size_t bytes)
+{
+	void *start = NULL;
+
+	if (config->allocate)
+		return config->allocate(config->context, bytes);
+	return kernel->map(kernel, bytes, &start) < 0 ? NULL : start;
+}
+
+static void set_kernel(struct rota_engine *engine,
+		       const struct ri_kernel *kernel)
+{
+	engine->kernel = kernel;
+	if (!engine->config.allocate)
+		return;
+	engine->own = *kernel;
+	engine->own.map = map_by_user;
+	engine->own.unmap = unmap_by_user;
+	engine->kernel = &engine->own;
+}
+
+/* How many loops that makes, and whether they are pinned. */
+static unsigned count_loops(const struct rota_config *config,
+			    const struct ri_kernel *kernel,
+			    const struct ri_cpus *cpus)
+{
+	if (config->loops == ROTA_LOOPS_ALL) {
+		const unsigned usable = ri_cpus_usable(cpus, kernel);
+
+		return usable < ROTA_LOOPS_MAX ? usable : ROTA_LOOPS_MAX;
+	}
+	return config->loops ? config->loops : 1;
+}
+
+static void place(struct rota_engine *engine, unsigned count)
+{
+	const unsigned usable = engine->cpus.count;
+
+	engine->pinned = engine->config.pin == ROTA_PIN_ALWAYS ||
+			 (engine->config.pin == ROTA_PIN_AUTO && count > 1 &&
+			  count <= usable);
+	if (!usable)
+		engine->pinned = false;
+	if (engine->pinned)
+		engine->first_cpu =
+			__atomic_fetch_add(&next_cpu, count, __ATOMIC_RELAXED);
+}
+
+static void set_peers(struct rota_engine *engine, unsigned count)
+{
+	engine->peers.count = count;
+	engine->peers.each =
+		(struct ri_tasks **)(void *)&engine->workers[count];
+	for (unsigned i = 0; i < count; i++) {
+		engine->workers[i].engine = engine;
+		engine->peers.each[i] = &engine->workers[i].tasks;
+	}
+	ri_spread_init(&engine->peers.spread);
+}
+
+int ri_engine_create(struct rota_engine **out, const struct rota_config *config,
+		     const struct ri_kernel *kernel, bool open)
+{
+	const struct ri_log log = { config->log, config->context };
+	struct rota_engine *engine;
+	struct ri_cpus cpus;
+	unsigned masked = 0, count;
+	size_t bytes;
+	int error = refuse(&log, config);
 
 	if (!error)
-		error = ri_features_masked(log, &options.ring.masked);
-	if (!error)
-		error = ri_tasks_init(&engine->tasks, &options);
-	if (error || config->no_overflow_report)
+		error = ri_features_masked(&log, &masked);
+	if (error)
 		return error;
-	engine->overflow.stacks = &engine->tasks.loop.stacks;
-	engine->overflow.describe = describe_overflow;
-	engine->overflow.context = &engine->tasks;
-	error = ri_overflow_watch(&engine->overflow, kernel);
-	if (error) {
-		ri_log(log, "no memory for the alternate signal stack: %s",
-		       strerror(-error));
-		ri_tasks_fini(&engine->tasks);
+	/* Where that is refused nothing is pinned. */
+	if (ri_cpus_get(&cpus, kernel) < 0)
+		cpus.count = 0;
+	count = count_loops(config, kernel, &cpus);
+	bytes = sizeof(*engine) +
+		count * (sizeof(struct ri_worker) + sizeof(struct ri_tasks *));
+	engine = allocate(config, kernel, bytes);
+	if (!engine) {
+		ri_log(&log, "no memory for an engine of %u loops", count);
+		return -ENOMEM;
 	}
+	engine->config = *config;
+	engine->log = log;
+	engine->masked = masked;
+	engine->bytes = bytes;
+	engine->cpus = cpus;
+	engine->open = open || count > 1;
+	engine->workers = (struct ri_worker *)(void *)(engine + 1);
+	set_kernel(engine, kernel);
+	set_peers(engine, count);
+	place(engine, count);
+	pthread_mutex_init(&engine->mutex, NULL);
+	pthread_cond_init(&engine->moved, NULL);
+	*out = engine;
+	return 0;
+}
+
+void ri_engine_destroy(struct rota_engine *engine)
+{
+	const struct rota_config config = engine->config;
+	const struct ri_kernel *kernel = engine->kernel;
+	const size_t bytes = engine->bytes;
+
+	ri_spread_fini(&engine->peers.spread);
+	pthread_cond_destroy(&engine->moved);
+	pthread_mutex_destroy(&engine->mutex);
+	if (config.allocate)
+		config.release(config.context, engine, bytes);
+	else
+		kernel->unmap(kernel, engine, bytes);
+}
+
+int ri_barrier_pass(struct rota_engine *engine, struct ri_barrier *barrier,
+		    int error)
+{
+	pthread_mutex_lock(&engine->mutex);
+	barrier->count++;
+	if (!barrier->error)
+		barrier->error = error;
+	while (barrier->count < engine->peers.count)
+		pthread_cond_wait(&engine->moved, &engine->mutex);
+	error = barrier->error;
+	pthread_cond_broadcast(&engine->moved);
+	pthread_mutex_unlock(&engine->mutex);
 	return error;
+}
+
+static void *worker_main(void *argument)
+{
+	struct ri_worker *worker = argument;
+
+	if (ri_worker_start(worker) < 0)
+		return NULL;
+	worker->tasks.loop.kept = true;
+	ri_tasks_serve(&worker->tasks);
+	ri_worker_stop(worker);
+	return NULL;
+}
+
+/* Those that were not started bring this error, so that the others undo what
+ * they did. */
+static void give_up(struct rota_engine *engine, unsigned missing, int error)
+{
+	pthread_mutex_lock(&engine->mutex);
+	engine->started.count += missing;
+	engine->started.error = error;
+	pthread_cond_broadcast(&engine->moved);
+	pthread_mutex_unlock(&engine->mutex);
+}
+
+/* With every signal blocked: handlers would run on tasks' stacks. */
+static int start_threads(struct rota_engine *engine, unsigned first,
+			 unsigned *started)
+{
+	const struct ri_kernel *kernel = engine->kernel;
+	sigset_t before;
+	int error = 0;
+
+	ri_signals_block_all(&before);
+	for (*started = first; *started < engine->peers.count && !error;) {
+		struct ri_worker *worker = &engine->workers[*started];
+
+		worker->thread.main = worker_main;
+		worker->thread.argument = worker;
+		error = kernel->thread_start(kernel, &worker->thread);
+		*started += !error;
+	}
+	pthread_sigmask(SIG_SETMASK, &before, NULL);
+	return error;
+}
+
+int ri_engine_spawn(struct rota_engine *engine, unsigned first)
+{
+	const unsigned count = engine->peers.count;
+	unsigned started;
+	const int error = start_threads(engine, first, &started);
+
+	if (!error)
+		return 0;
+	ri_log(&engine->log, "no thread for loop %u of %u: %s", started, count,
+	       strerror(-error));
+	give_up(engine, count - started + first, error);
+	while (started > first)
+		engine->kernel->thread_join(engine->kernel,
+					    &engine->workers[--started].thread);
+	return error;
+}
+
+void ri_engine_join(struct rota_engine *engine, unsigned first)
+{
+	for (unsigned i = first; i < engine->peers.count; i++)
+		engine->kernel->thread_join(engine->kernel,
+					    &engine->workers[i].thread);
+}
+
+static void quit_arrived(void *place, struct rota_mail *mail)
+{
+	struct ri_tasks *tasks = place;
+
+	(void)mail;
+	tasks->loop.kept = false;
+}
+
+void ri_engine_quit(struct rota_engine *engine, unsigned first)
+{
+	for (unsigned i = first; i < engine->peers.count; i++) {
+		struct ri_worker *worker = &engine->workers[i];
+
+		worker->quit.deliver = quit_arrived;
+		ri_loop_post(&worker->tasks.loop, &worker->quit);
+	}
 }
 
 int ri_engine_run(const struct rota_config *config,
 		  const struct ri_kernel *kernel, int (*fn)(void *), void *arg)
 {
 	static const struct rota_config defaults;
-	struct engine engine;
-	struct ri_log log;
+	struct rota_engine *engine;
 	int result;
 
 	if (!config)
 		config = &defaults;
-	log = (struct ri_log){ config->log, config->context };
-	memset(&engine.overflow, 0, sizeof(engine.overflow));
-	result = start(&engine, config, kernel, &log);
+	if (ri_loop_here) {
+		ri_log(&(struct ri_log){ config->log, config->context },
+		       "this thread runs an engine already");
+		return -EBUSY;
+	}
+	result = ri_engine_create(&engine, config, kernel, false);
 	if (result < 0)
 		return result;
-	ri_abort_hook_set(config->on_abort, config->context);
-	ri_signals_block(&engine.signals);
-	result = ri_tasks_run(&engine.tasks, fn, arg);
-	ri_signals_restore(&engine.signals);
-	ri_abort_hook_set(NULL, NULL);
-	if (!config->no_overflow_report)
-		ri_overflow_unwatch(&engine.overflow, kernel);
-	ri_tasks_fini(&engine.tasks);
+	result = ri_engine_spawn(engine, 1);
+	if (result < 0)
+		goto out_destroy;
+	result = ri_worker_start(&engine->workers[0]);
+	if (result < 0)
+		goto out_join;
+	result = ri_tasks_run(&engine->workers[0].tasks, fn, arg);
+	ri_engine_quit(engine, 1);
+	ri_worker_stop(&engine->workers[0]);
+out_join:
+	ri_engine_join(engine, 1);
+out_destroy:
+	ri_engine_destroy(engine);
 	return result;
 }
 

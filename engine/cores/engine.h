@@ -1,12 +1,93 @@
 /* SPDX-License-Identifier: MIT */
+/*
+ * An engine: its loops, each of them a worker with a thread of its own, or, for
+ * loop 0 of rota_run, the caller's.
+ *
+ *	starting   each worker sets itself up on its thread, which the kernel
+ *	           wants (SINGLE_ISSUER), and says how that went; the last one
+ *	           lets all go on, or, if one failed, undo what they did
+ *	running
+ *	ending     no worker unmaps anything before all have left their loops:
+ *	           others' parcels may be on their way home
+ */
 #ifndef RI_CORES_ENGINE_H
 #define RI_CORES_ENGINE_H
 
-#include "base/kernel.h"
+#include "cores/cpus.h"
 #include "rota/engine.h"
+#include "task/peers.h"
+
+#include <signal.h>
+
+/* One loop. */
+struct ri_worker {
+	struct ri_tasks tasks;       /* the loop and all that runs on it */
+	struct rota_engine *engine;  /* whose it is */
+	struct ri_overflow overflow; /* names tasks whose stack overflows */
+	struct ri_thread thread;     /* what runs it, if it has its own */
+	struct ri_cpus cpus;         /* the thread's processors before */
+	sigset_t signals;            /* ... and its mask of signals */
+	struct rota_mail quit;       /* ends the loop, once it is empty */
+	bool pinned;                 /* it stays on one processor */
+};
+
+/* A place that every worker passes once, when all have come to it. */
+struct ri_barrier {
+	unsigned count; /* how many have come */
+	int error;      /* the first that one brought, or 0 */
+};
+
+struct rota_engine {
+	struct rota_config config;
+	const struct ri_kernel *kernel; /* Linux, or what a test has made */
+	struct ri_kernel own; /* the same, with memory of the user's */
+	struct ri_log log;
+	unsigned masked;       /* features to leave out */
+	size_t bytes;          /* of this, with its workers */
+	struct ri_peers peers; /* the loops, as they know each other */
+	struct ri_cpus cpus;   /* what the process may use */
+	unsigned first_cpu;    /* where loop 0 is pinned */
+	bool pinned;           /* the threads stay on one processor each */
+	bool open;             /* loops may get mail at any time */
+	pthread_mutex_t mutex; /* of the barriers */
+	pthread_cond_t moved;  /* one of them was passed */
+	struct ri_barrier started, ended;
+	struct ri_worker *workers; /* by number */
+};
 
 /* rota_run over another kernel than Linux: for tests. */
 int ri_engine_run(const struct rota_config *config,
 		  const struct ri_kernel *kernel, int (*fn)(void *), void *arg);
+
+/* Makes an engine, of which nothing runs; `config` is complete. `open`: its
+ * loops may get mail at any time. 0 or -errno, with a line in the log. */
+int ri_engine_create(struct rota_engine **out, const struct rota_config *config,
+		     const struct ri_kernel *kernel, bool open);
+
+/* No thread of it is left. */
+void ri_engine_destroy(struct rota_engine *engine);
+
+/* Starts the threads of the workers from number `first` on. Afterwards each of
+ * them, and whoever runs the others, comes to ri_worker_start. -errno, after
+ * all that had started has been undone. */
+int ri_engine_spawn(struct rota_engine *engine, unsigned first);
+
+/* Waits for those threads to end. */
+void ri_engine_join(struct rota_engine *engine, unsigned first);
+
+/* Waits until every worker has come here. Returns the first error that one
+ * brought, or 0. */
+int ri_barrier_pass(struct rota_engine *engine, struct ri_barrier *barrier,
+		    int error);
+
+/* Sets the loop of a worker up, on this thread, and waits until all have done
+ * so. 0, or why one could not: then this one is undone. */
+int ri_worker_start(struct ri_worker *worker);
+
+/* Waits until all have left their loops, and gives everything back. */
+void ri_worker_stop(struct ri_worker *worker);
+
+/* Ends the loops from number `first` on, once they are empty. */
+void ri_engine_quit(struct rota_engine *engine, unsigned first);
 
 #endif

@@ -45,6 +45,17 @@ void ri_signals_block(sigset_t *before)
 	pthread_sigmask(SIG_BLOCK, &blocked, before);
 }
 
+void ri_signals_block_all(sigset_t *before)
+{
+	sigset_t blocked;
+
+	sigfillset(&blocked);
+	for (int signal = 1; signal <= SIGRTMAX; signal++)
+		if (is_synchronous(signal))
+			sigdelset(&blocked, signal);
+	pthread_sigmask(SIG_SETMASK, &blocked, before);
+}
+
 void ri_signals_restore(const sigset_t *before)
 {
 	const struct timespec none = { 0 };

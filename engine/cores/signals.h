@@ -15,6 +15,10 @@
 /* Blocks them; *before gets the mask that was. */
 void ri_signals_block(sigset_t *before);
 
+/* Blocks all that this thread's own instructions do not raise: a thread that
+ * is started now inherits that. */
+void ri_signals_block_all(sigset_t *before);
+
 /* Puts the mask back. A SIGPIPE that came meanwhile is dropped, as its -EPIPE
  * was told. */
 void ri_signals_restore(const sigset_t *before);

@@ -276,26 +276,12 @@ static int64_t wake_ns(const struct ri_loop *loop)
 	return loop->fresh_ns < later_ns ? loop->fresh_ns : later_ns;
 }
 
-/* Enters the kernel: to wait, until next_ns, or not. */
-static void enter(struct ri_loop *loop, bool wait, int64_t next_ns)
-{
-	struct ri_ring *ring = &loop->ring;
-	const unsigned expected = loop->expected;
-	int error;
-
-	loop->expected = 0;
-	if (expected)
-		error = ri_ring_harvest(ring, expected);
-	else
-		error = ri_ring_enter(ring, wait, next_ns);
-	if (reap(loop) == 0 && error && ri_fifo_empty(&loop->ready))
-		ri_ring_rest(ring, ri_loop_now(loop) + REST_NS);
-}
-
 static void submit_and_wait(struct ri_loop *loop, bool idle)
 {
 	struct ri_ring *ring = &loop->ring;
+	const unsigned expected = loop->expected;
 	int64_t next_ns = INT64_MAX;
+	int error;
 
 	/* A wait that is over already takes the kernel 10 us. */
 	if (idle && !ri_wheel_empty(&loop->wheel)) {
@@ -306,10 +292,15 @@ static void submit_and_wait(struct ri_loop *loop, bool idle)
 		idle = ri_mail_sleep(loop);
 	if (!idle && !ri_ring_queued(ring) && !ri_ring_ready(ring))
 		return;
-	enter(loop, idle, next_ns);
-	/* Whatever woke it: from here on nobody has to. */
+	loop->expected = 0;
+	if (expected)
+		error = ri_ring_harvest(ring, expected);
+	else
+		error = ri_ring_enter(ring, idle, next_ns);
 	if (idle && loop->listening)
-		ri_mailbox_rouse(&loop->mailbox);
+		ri_mail_wake(loop);
+	if (reap(loop) == 0 && error && ri_fifo_empty(&loop->ready))
+		ri_ring_rest(ring, ri_loop_now(loop) + REST_NS);
 }
 
 /* The same for those whose timers fired: of many sleepers none is in the
@@ -342,26 +333,34 @@ static void fire_due(struct ri_loop *loop)
 	loop->fresh_ns = INT64_MAX;
 }
 
+/* Is there nothing to do, as far as is known here? */
+static bool is_idle(struct ri_loop *loop)
+{
+	const bool idle = !loop->hooks->submit(loop) &&
+			  ri_fifo_empty(&loop->ready);
+
+	if (loop->listening && ri_mail_look(loop))
+		return false;
+	if (idle && loop->live && !loop->outside && !loop->in_flight &&
+	    ri_wheel_empty(&loop->wheel))
+		loop->hooks->stuck(loop);
+	return idle;
+}
+
 static void turn(struct ri_loop *loop)
 {
 	bool idle;
 
-	if (ri_mailbox_has(&loop->mailbox))
-		ri_mail_deliver(loop);
 	run_ready(loop);
-	idle = !loop->hooks->submit(loop) && ri_fifo_empty(&loop->ready);
-	if (!loop->live)
+	idle = is_idle(loop);
+	if (!loop->live && !loop->kept)
 		return;
-	if (idle && loop->outside)
-		idle = !loop->hooks->idle(loop);
-	else if (idle && !loop->in_flight && ri_wheel_empty(&loop->wheel))
-		loop->hooks->stuck(loop);
 	submit_and_wait(loop, idle);
 	fire_due(loop);
 }
 
 void ri_loop_run(struct ri_loop *loop)
 {
-	while (loop->live || ri_mailbox_has(&loop->mailbox))
+	while (loop->live || loop->kept)
 		turn(loop);
 }

@@ -2,9 +2,9 @@
 /*
  * One loop: one thread, one ring, one ready queue, one wheel of timers.
  *
- * A turn (turn() in loop.c) is: deliver mail, run what is ready, write what the
- * floor above has to cancel, submit and wait, reap, fire due timers. Reaping
- * and firing only make fibers ready; they run in the next turn.
+ * A turn (turn() in loop.c) is: run what is ready, write what the floor above
+ * has to cancel, deliver mail, submit and wait, reap, fire due timers. Mail,
+ * reaping and firing only make fibers ready; they run in the next turn.
  *
  * A fiber that leaves switches straight to the next ready one. The loop's own
  * context, which is the thread's stack, is entered when nothing is ready, when
@@ -60,9 +60,10 @@ struct ri_loop_hooks {
 	/* About to submit: the one place where cancels are written. True: there
 	 * is more to do, so the loop must not wait. */
 	bool (*submit)(struct ri_loop *loop);
-	/* Nothing is ready here: takes work that any loop may do. True: there
-	 * was some. */
-	bool (*idle)(struct ri_loop *loop);
+	/* Once a turn of a loop that listens: sends on what is to go to other
+	 * loops and, if it is idle, takes work that any loop may do. True:
+	 * there was some. */
+	bool (*share)(struct ri_loop *loop, bool idle);
 	/* Nothing is ready, in flight or timed, and tasks are left. */
 	void (*stuck)(struct ri_loop *loop);
 };
@@ -73,8 +74,8 @@ struct ri_loop {
 	int fuel;                 /* switches until the ring is looked at */
 	int turn_left;            /* switches left of this turn */
 	int turn_owed;            /* ... to fibers whose operation completed */
-	unsigned live;            /* fibers that have not ended, and one for an
-				     engine that keeps the loop running */
+	unsigned live;            /* fibers that have not ended */
+	bool kept;                /* it goes on without any */
 	unsigned outside;         /* who may send it mail that it waits for */
 	unsigned index;           /* among the loops of its engine */
 	unsigned in_flight;       /* operations whose last completion is due */
@@ -96,9 +97,12 @@ struct ri_loop {
 	struct ri_log log;
 	struct ri_wheel wheel;
 	alignas(64) struct ri_fiber none; /* what a wake names: never runs */
-	bool listening;                   /* mail may come */
-	bool event_armed;                 /* the ring polls `event_fd` */
-	int event_fd; /* an eventfd that wakes it; < 0: its ring does */
+	uint64_t sleeps;                  /* how often it has waited */
+	uint64_t mail;                    /* how much has been delivered */
+	unsigned load;    /* `live`, for others to read: atomic */
+	bool listening;   /* mail may come */
+	bool event_armed; /* the ring polls `event_fd` */
+	int event_fd;     /* an eventfd that wakes it; < 0: its ring does */
 	alignas(64) struct ri_mailbox mailbox; /* what other threads write */
 };
 

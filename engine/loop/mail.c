@@ -57,18 +57,31 @@ void ri_loop_woken(struct ri_loop *loop, const struct io_uring_cqe *cqe)
 		loop->event_armed = false;
 }
 
-void ri_mail_deliver(struct ri_loop *loop)
+static bool deliver(struct ri_loop *loop)
 {
 	struct rota_mail *mail = ri_mailbox_take(&loop->mailbox);
+	const bool some = mail != NULL;
 
 	while (mail) {
 		struct rota_mail *next = mail->next;
 
+		/* What is around it, mostly in the next two lines. */
 		if (next)
-			__builtin_prefetch(next + 4, 1);
+			__builtin_prefetch((char *)next + 64, 1);
+		loop->mail++;
 		mail->deliver(loop, mail);
 		mail = next;
 	}
+	return some;
+}
+
+bool ri_mail_look(struct ri_loop *loop)
+{
+	const bool some = ri_mailbox_has(&loop->mailbox) && deliver(loop);
+	const bool idle = !some && ri_fifo_empty(&loop->ready);
+
+	__atomic_store_n(&loop->load, loop->live, __ATOMIC_RELAXED);
+	return loop->hooks->share(loop, idle) || some;
 }
 
 /* False: the kernel has no entry for it just now. */
@@ -94,9 +107,15 @@ bool ri_mail_sleep(struct ri_loop *loop)
 	/* What any loop may do is not in the mailbox: who puts it there looks
 	 * for sleepers afterwards, so it is looked for after having lain down.
 	 * (ri_spread_put has the other half.) */
-	if (loop->outside && loop->hooks->idle(loop)) {
+	if (loop->hooks->share(loop, true)) {
 		ri_mailbox_rouse(&loop->mailbox);
 		return false;
 	}
 	return true;
+}
+
+void ri_mail_wake(struct ri_loop *loop)
+{
+	loop->sleeps++;
+	ri_mailbox_rouse(&loop->mailbox);
 }

@@ -7,11 +7,16 @@
 
 #include "loop/loop.h"
 
-/* Delivers everything that has come, in the order in which it came. */
-void ri_mail_deliver(struct ri_loop *loop);
+/* Once a turn of a loop that listens: delivers everything that has come, in the
+ * order in which it came. True: there was something, or work that any loop may
+ * do. */
+bool ri_mail_look(struct ri_loop *loop);
 
 /* The loop has nothing to do. May it wait? From here on whoever has something
  * for it wakes it. */
 bool ri_mail_sleep(struct ri_loop *loop);
+
+/* It has waited: from here on nobody has to wake it. */
+void ri_mail_wake(struct ri_loop *loop);
 
 #endif

@@ -224,6 +224,20 @@ static int event_close(const struct ri_kernel *kernel, int fd)
 	return or_errno(close(fd));
 }
 
+static int affinity_get(const struct ri_kernel *kernel, unsigned long *mask,
+			size_t bytes)
+{
+	(void)kernel;
+	return or_errno((int)syscall(SYS_sched_getaffinity, 0, bytes, mask));
+}
+
+static int affinity_set(const struct ri_kernel *kernel,
+			const unsigned long *mask, size_t bytes)
+{
+	(void)kernel;
+	return or_errno((int)syscall(SYS_sched_setaffinity, 0, bytes, mask));
+}
+
 static int thread_start(const struct ri_kernel *kernel,
 			struct ri_thread *thread)
 {
@@ -266,6 +280,8 @@ const struct ri_kernel ri_kernel_linux = {
 	.event_signal = event_signal,
 	.event_clear = event_clear,
 	.event_close = event_close,
+	.affinity_get = affinity_get,
+	.affinity_set = affinity_set,
 	.thread_start = thread_start,
 	.thread_join = thread_join,
 };

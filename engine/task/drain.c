@@ -7,7 +7,9 @@
 #include "rota/clock.h"
 #include "rota/group.h"
 
+#include "task/drain.h"
 #include "task/group.h"
+#include "task/remote.h"
 #include "task/slot.h"
 
 #include <errno.h>
@@ -34,8 +36,7 @@ static unsigned tell_members(struct ri_tasks *tasks, struct rota_group *group,
 	return told;
 }
 
-/* Who is left in the group and in groups inside. */
-static void tell_stragglers(struct ri_tasks *tasks, struct rota_group *group)
+void ri_drain_tell(struct ri_tasks *tasks, struct rota_group *group)
 {
 	struct rota_scope *inside = &group->scope;
 	unsigned told = 0;
@@ -61,7 +62,9 @@ static void grace_over(struct rota_timer *timer)
 
 	if (group->scope.code)
 		return;
-	tell_stragglers(tasks, group);
+	ri_drain_tell(tasks, group);
+	if (group->remote)
+		ri_remote_order(tasks, group, true);
 	ri_scope_cancel(tasks, &group->scope, -ECANCELED,
 			(struct rota_cancellation){
 				-ESHUTDOWN, "the grace of a drain is over" });

@@ -13,15 +13,17 @@
  */
 #include "rota/group.h"
 
+#include "rota/loop.h"
+
+#include "task/ask.h"
 #include "task/group.h"
 #include "task/park.h"
+#include "task/remote.h"
 #include "task/slot.h"
 
 #include <errno.h>
 
-static_assert(sizeof(struct rota_group) <= 256, "four cache lines");
-
-#define ODD INT32_MIN
+static_assert(sizeof(struct rota_group) <= 320, "five cache lines");
 
 void ri_group_init(struct rota_group *group,
 		   const struct rota_group_options *options,
@@ -31,6 +33,7 @@ void ri_group_init(struct rota_group *group,
 	ri_list_init(&group->members);
 	ri_list_init(&group->waiters);
 	group->loop = ri_loop_here;
+	group->remote = NULL;
 	group->name = options->name;
 	group->failures = options->failures;
 	group->discard = options->discard;
@@ -39,7 +42,9 @@ void ri_group_init(struct rota_group *group,
 	group->background = 0;
 	group->swept = 0;
 	group->waiting = 0;
-	group->odd = options->mode == ROTA_GROUP_FIRST_SUCCESS ? ODD : 0;
+	group->asking = 0;
+	group->odd = options->mode == ROTA_GROUP_FIRST_SUCCESS ? RI_GROUP_ODD
+							       : 0;
 	group->first_error = 0;
 	group->result = 0;
 	group->mode = (uint8_t)options->mode;
@@ -47,6 +52,8 @@ void ri_group_init(struct rota_group *group,
 	group->ending = false;
 	group->won = false;
 	group->tried = false;
+	group->proxy = false;
+	group->asked = false;
 	if (group->failures)
 		group->failures->count = 0;
 }
@@ -115,6 +122,40 @@ void ri_group_check(const struct ri_tasks *tasks,
 		misused(group, &site);
 }
 
+/* One for the running task, of a group of this loop. 0, or why it gets none. */
+static inline __attribute__((always_inline)) int
+take_slot(struct ri_tasks *tasks, struct rota_task *self,
+	  struct rota_group *group, bool may_wait)
+{
+	if (__builtin_expect((self->scope->code | group->scope.code) != 0, 0))
+		return ri_slot_refusal(self, group);
+	if (group->live < group->limit)
+		group->live++;
+	else if (!may_wait)
+		return group->limit ? -EAGAIN : -ESHUTDOWN;
+	else
+		return ri_slot_wait(tasks, self, group);
+	return 0;
+}
+
+/* Spawns into a group of another loop, or aborts if it is none of this engine.
+ * The member runs on the loop of this number. */
+static __attribute__((noinline)) int spawn_there(struct rota_group *group,
+						 struct ri_ask *ask,
+						 const void *value,
+						 const struct rota_site *site)
+{
+	struct rota_task *self = ri_task_self("rota_go");
+	struct ri_tasks *tasks = ri_tasks_here();
+
+	if (!ri_remote_is(tasks, group))
+		misused(group, site);
+	if (self->scope->code)
+		return self->scope->code;
+	ri_parcel_fill(&ask->what, self, value, site);
+	return ri_ask(tasks, group, ask);
+}
+
 static inline __attribute__((always_inline)) int
 spawn(struct rota_group *group, rota_task_fn *fn, const void *value,
       const struct rota_site *site, bool may_wait)
@@ -124,15 +165,15 @@ spawn(struct rota_group *group, rota_task_fn *fn, const void *value,
 	int error;
 
 	ri_task_check_scope(self);
-	if (__builtin_expect(!is_usable(tasks, group), 0))
-		misused(group, site);
-	if (__builtin_expect((self->scope->code | group->scope.code) != 0, 0))
-		return ri_slot_refusal(self, group);
-	if (group->live < group->limit)
-		group->live++;
-	else if (!may_wait)
-		return group->limit ? -EAGAIN : -ESHUTDOWN;
-	else if ((error = ri_slot_wait(tasks, self, group)))
+	if (__builtin_expect(!is_usable(tasks, group), 0)) {
+		struct ri_ask ask = { .what.fn = fn,
+				      .loop = tasks->loop.index,
+				      .may_wait = may_wait };
+
+		return spawn_there(group, &ask, value, site);
+	}
+	error = take_slot(tasks, self, group, may_wait);
+	if (error)
 		return error;
 	error = ri_task_accept(tasks, group, fn, value, site, self->inherited);
 	if (error)
@@ -150,6 +191,55 @@ int rota_group_try_spawn(struct rota_group *group, rota_task_fn *fn,
 			 const void *value, const struct rota_site *site)
 {
 	return spawn(group, fn, value, site, false);
+}
+
+/* To the loop of this number, or wherever one has nothing else to do. */
+static int spawn_at(struct rota_group *group, struct rota_start start,
+		    const void *value, const struct rota_site *site)
+{
+	struct rota_task *self = ri_task_self("rota_go_on");
+	struct ri_tasks *tasks = ri_tasks_here();
+	struct ri_ask ask = { .what.fn = start.fn,
+			      .loop = start.loop,
+			      .may_wait = true };
+	int error;
+
+	ri_task_check_scope(self);
+	if (!is_usable(tasks, group))
+		return spawn_there(group, &ask, value, site);
+	error = take_slot(tasks, self, group, true);
+	if (error)
+		return error;
+	ri_parcel_fill(&ask.what, self, value, site);
+	if (start.loop == RI_ASK_SPREAD)
+		error = ri_remote_spread(tasks, group, &ask.what);
+	else
+		error = ri_remote_send(tasks, group, &ask.what, start.loop);
+	if (error)
+		ri_slot_release(tasks, group);
+	return error;
+}
+
+int rota_group_spawn_on(struct rota_group *group, struct rota_start start,
+			const void *value, const struct rota_site *site)
+{
+	const unsigned loops = rota_loops();
+
+	if (start.loop == ROTA_LOOP_LEAST)
+		start.loop = rota_loop_least();
+	if (start.loop >= loops)
+		return -EINVAL;
+	if (start.loop == ri_loop_here->index)
+		return spawn(group, start.fn, value, site, true);
+	return spawn_at(group, start, value, site);
+}
+
+int rota_group_spawn_spread(struct rota_group *group, rota_task_fn *fn,
+			    const void *value, const struct rota_site *site)
+{
+	if (rota_loops() == 1)
+		return spawn(group, fn, value, site, true);
+	return spawn_at(group, rota_start(RI_ASK_SPREAD, fn), value, site);
 }
 
 int rota_group_spawn_background(struct rota_group *group, rota_task_fn *fn,
@@ -172,21 +262,19 @@ int rota_group_spawn_background(struct rota_group *group, rota_task_fn *fn,
 	task = ri_container(group->members.prev, struct rota_task, member);
 	task->fiber.flags |= RI_TASK_BACKGROUND;
 	group->background++;
-	group->odd = ODD;
+	group->odd = RI_GROUP_ODD;
 	return 0;
 }
 
-/* Notes a member's failure. */
-static void fail(struct ri_tasks *tasks, const struct rota_task *task,
-		 int error)
+void ri_group_failed(struct ri_tasks *tasks, struct rota_group *group,
+		     int error, const struct rota_site *site)
 {
-	struct rota_group *group = task->group;
 	struct rota_failures *failures = group->failures;
 
 	if (failures) {
 		if (failures->count < failures->max)
 			failures->list[failures->count] =
-				(struct rota_failure){ error, task->site };
+				(struct rota_failure){ error, site };
 		failures->count++;
 	}
 	if (!group->first_error)
@@ -196,22 +284,35 @@ static void fail(struct ri_tasks *tasks, const struct rota_task *task,
 				(struct rota_cancellation){ error, NULL });
 }
 
-/* The first success is the group's result, the others are thrown away. */
-static void succeed(struct ri_tasks *tasks, struct rota_task *task, int result)
+bool ri_group_won(struct ri_tasks *tasks, struct rota_group *group, int result)
 {
-	struct rota_group *group = task->group;
+	if (group->won)
+		return false;
+	group->won = true;
+	group->result = result;
+	ri_scope_cancel(tasks, &group->scope, -ECANCELED, ri_group_race_over);
+	return true;
+}
 
-	if (!group->won) {
-		group->won = true;
-		group->result = result;
-		ri_scope_cancel(tasks, &group->scope, -ECANCELED,
-				(struct rota_cancellation){
-					-ECANCELED, "a member succeeded" });
-	} else if (group->discard) {
-		group->discard(result, task->value);
-		if (task->scope != &group->scope)
-			ri_scope_left_open(task, "has ended");
-	}
+void ri_group_discard(struct rota_task *task,
+		      void (*discard)(int result, void *value), int result)
+{
+	if (!discard)
+		return;
+	discard(result, task->value);
+	if (task->scope != &task->group->scope)
+		ri_scope_left_open(task, "has ended");
+}
+
+/* Did it win, or fail? Then the group has to know. */
+static bool matters(const struct rota_task *task, int result)
+{
+	const struct rota_group *group = task->group;
+
+	if (result < 0)
+		return !(group->scope.codes & ri_scope_code_bit(result));
+	return group->mode == ROTA_GROUP_FIRST_SUCCESS &&
+	       !(task->fiber.flags & RI_TASK_BACKGROUND);
 }
 
 bool ri_group_judge(struct ri_tasks *tasks, struct rota_task *task, int result)
@@ -220,12 +321,14 @@ bool ri_group_judge(struct ri_tasks *tasks, struct rota_task *task, int result)
 	const bool background = task->fiber.flags & RI_TASK_BACKGROUND;
 
 	group->tried |= !background;
-	if (result >= 0 && !background &&
-	    group->mode == ROTA_GROUP_FIRST_SUCCESS)
-		succeed(tasks, task, result);
-	else if (result < 0 &&
-		 !(group->scope.codes & ri_scope_code_bit(result)))
-		fail(tasks, task, result);
+	if (!matters(task, result))
+		return !background;
+	if (group->proxy)
+		ri_remote_judge(tasks, task, result);
+	else if (result < 0)
+		ri_group_failed(tasks, group, result, task->site);
+	else if (!ri_group_won(tasks, group, result))
+		ri_group_discard(task, group->discard, result);
 	return !background;
 }
 
@@ -248,6 +351,8 @@ void ri_group_emptied(struct ri_tasks *tasks, struct rota_group *group)
 		end_background(tasks, group);
 		return;
 	}
+	if (ri_remote_busy(group))
+		return;
 	group->joining = false;
 	ri_blocked_end(tasks,
 		       ri_container(owner->wait, struct ri_blocked, wait));
@@ -257,6 +362,12 @@ void ri_group_emptied(struct ri_tasks *tasks, struct rota_group *group)
 void ri_group_left(struct ri_tasks *tasks, struct rota_group *group)
 {
 	if (--group->background == 0 && !group->live && group->joining)
+		ri_group_emptied(tasks, group);
+}
+
+void ri_group_settled(struct ri_tasks *tasks, struct rota_group *group)
+{
+	if (!group->live && !group->background && group->joining)
 		ri_group_emptied(tasks, group);
 }
 
@@ -299,11 +410,15 @@ void rota_group_cancel(struct rota_group *group, struct rota_cancellation cause)
 {
 	struct ri_tasks *tasks = ri_tasks_caller(__func__);
 
-	ri_group_check(tasks, group, __func__);
 	ri_check(cause.error <= 0, "the cause is %d, and errors are negative",
 		 cause.error);
 	if (!cause.error)
 		cause.error = -ECANCELED;
+	if (ri_remote_is(tasks, group)) {
+		ri_remote_cancel(tasks, group, cause);
+		return;
+	}
+	ri_group_check(tasks, group, __func__);
 	ri_scope_cancel(tasks, &group->scope, -ECANCELED, cause);
 }
 
@@ -354,9 +469,9 @@ static void join(struct ri_tasks *tasks, struct rota_task *self,
 		.group = group,
 	};
 
-	while (group->live || group->background) {
+	while (group->live || group->background || ri_remote_busy(group)) {
 		group->joining = true;
-		if (!group->live)
+		if (!group->live && group->background)
 			end_background(tasks, group);
 		ri_blocked_begin(tasks, &blocked);
 		if (tasks->blocked && group->waiting)
@@ -383,6 +498,8 @@ int rota_group_wait(struct rota_group *group)
 		  "tasks wait for a slot of a group that ended");
 	result = outcome(group);
 	group->loop = NULL;
+	if (group->remote)
+		ri_remote_close(tasks, group);
 	ri_scope_close(tasks, &group->scope);
 	return result;
 }

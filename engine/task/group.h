@@ -21,6 +21,30 @@ void ri_group_check(const struct ri_tasks *tasks,
  * result. True if it has a slot to release. May suspend. */
 bool ri_group_judge(struct ri_tasks *tasks, struct rota_task *task, int result);
 
+/* A member of the group has failed, and this was no code that it was told. */
+void ri_group_failed(struct ri_tasks *tasks, struct rota_group *group,
+		     int error, const struct rota_site *site);
+
+/* A member has succeeded where the first one wins. True: it is the first. */
+bool ri_group_won(struct ri_tasks *tasks, struct rota_group *group, int result);
+
+/* A late success: `discard` (or NULL) gets it, as the last act of the task. */
+void ri_group_discard(struct rota_task *task,
+		      void (*discard)(int result, void *value), int result);
+
+/* Why the other members of a race are cancelled. */
+#define ri_group_race_over                       \
+	(struct rota_cancellation)               \
+	{                                        \
+		-ECANCELED, "a member succeeded" \
+	}
+
+/* Something that a join waits for beside members has come to its end. */
+void ri_group_settled(struct ri_tasks *tasks, struct rota_group *group);
+
+/* `odd` of a group of which each end is looked at. */
+#define RI_GROUP_ODD INT32_MIN
+
 /* A member without a slot has ended. */
 void ri_group_left(struct ri_tasks *tasks, struct rota_group *group);
 

@@ -4,6 +4,7 @@
 #include "task/group.h"
 #include "task/operation.h"
 #include "task/park.h"
+#include "task/remote.h"
 
 #include <errno.h>
 
@@ -238,6 +239,18 @@ struct rota_scope *ri_scope_next_inside(struct rota_scope *top,
 	return next_beside(top, scope);
 }
 
+/* A group's members on other loops are told by mail, also of another code. */
+static void tell_proxies(struct ri_tasks *tasks, struct rota_scope *scope)
+{
+	struct rota_group *group;
+
+	if (scope->kind != RI_SCOPE_GROUP)
+		return;
+	group = ri_container(scope, struct rota_group, scope);
+	if (group->remote)
+		ri_remote_order(tasks, group, false);
+}
+
 /* The outermost one that is over decides the code. */
 static void end(struct ri_tasks *tasks, struct rota_scope *scope, int code,
 		const struct rota_cancellation *cause)
@@ -245,20 +258,18 @@ static void end(struct ri_tasks *tasks, struct rota_scope *scope, int code,
 	const bool first = !scope->code;
 
 	set_code(scope, code);
-	if (!first)
-		return;
-	scope->cause = *cause;
-	tell(tasks, scope);
+	if (first) {
+		scope->cause = *cause;
+		tell(tasks, scope);
+	}
+	tell_proxies(tasks, scope);
 }
 
-void ri_scope_cancel(struct ri_tasks *tasks, struct rota_scope *scope, int code,
-		     struct rota_cancellation cause)
+void ri_scope_recode(struct ri_tasks *tasks, struct rota_scope *scope, int code,
+		     const struct rota_cancellation *cause)
 {
 	struct rota_scope *inside = scope;
 
-	ri_assert(code < 0, "%d is no code", code);
-	if (scope->code)
-		return;
 	do {
 		if (inside->kind == RI_SCOPE_SHIELD && inside != scope) {
 			ri_shield_outlived(tasks, inside);
@@ -268,10 +279,18 @@ void ri_scope_cancel(struct ri_tasks *tasks, struct rota_scope *scope, int code,
 			 * scope is walked once, not for each one around. */
 			inside = next_beside(scope, inside);
 		} else {
-			end(tasks, inside, code, &cause);
+			end(tasks, inside, code, cause);
 			inside = ri_scope_next_inside(scope, inside);
 		}
 	} while (inside);
+}
+
+void ri_scope_cancel(struct ri_tasks *tasks, struct rota_scope *scope, int code,
+		     struct rota_cancellation cause)
+{
+	ri_assert(code < 0, "%d is no code", code);
+	if (!scope->code)
+		ri_scope_recode(tasks, scope, code, &cause);
 }
 
 /* What is called may cancel, and so add to the list. */
@@ -308,6 +327,7 @@ void ri_scope_drain(struct ri_tasks *tasks, struct rota_scope *scope)
 		}
 		inside->marks |= RI_MARK_DRAINED;
 		inside->codes |= RI_CODE_SHUTDOWN;
+		tell_proxies(tasks, inside);
 		if (inside->kind == RI_SCOPE_IDLE)
 			ri_scope_cancel(tasks, inside, -ESHUTDOWN, cause);
 		inside = ri_scope_next_inside(scope, inside);

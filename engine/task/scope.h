@@ -95,6 +95,11 @@ void ri_scope_remove(struct ri_tasks *tasks, struct rota_scope *scope);
 void ri_scope_cancel(struct ri_tasks *tasks, struct rota_scope *scope, int code,
 		     struct rota_cancellation cause);
 
+/* The same for a scope that may be over by something inside of what ends it
+ * now: for the proxy of a group, whose parents are on another loop. */
+void ri_scope_recode(struct ri_tasks *tasks, struct rota_scope *scope, int code,
+		     const struct rota_cancellation *cause);
+
 /* Ends idle sections inside, now and in future. */
 void ri_scope_drain(struct ri_tasks *tasks, struct rota_scope *scope);
 

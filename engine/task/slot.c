@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "task/slot.h"
 
+#include "task/ask.h"
 #include "task/group.h"
 
 #include <errno.h>
@@ -12,6 +13,12 @@ static void leave(struct ri_tasks *tasks, struct rota_link *link, int result)
 	struct ri_blocked *blocked =
 		ri_container(link, struct ri_blocked, link);
 
+	if (!blocked->task) {
+		ri_ask_resolve(tasks,
+			       ri_container(blocked, struct ri_ask, blocked),
+			       result);
+		return;
+	}
 	ri_blocked_end(tasks, blocked);
 	ri_wake(tasks, blocked->task, result);
 }

@@ -90,6 +90,27 @@ static_assert(sizeof(struct rota_task) == 192, "three cache lines");
 /* After so many in a row it is not tried again on that descriptor. */
 #define RI_COPIED_MAX 4
 
+struct ri_parcel;
+struct ri_peers;
+struct ri_remote;
+
+/* Parcels of this loop (task/parcel.h), and those of others on their way home. */
+struct ri_parcels {
+	struct ri_parcel *slab;            /* all of them, used or not */
+	struct rota_mail *free;            /* pile of those that were used */
+	unsigned made;                     /* parcels of the slab used so far */
+	struct rota_mail *newest, *oldest; /* a chain for one home; or NULL */
+	struct ri_tasks *home;             /* whose */
+	alignas(64) struct ri_mailbox returned; /* other loops put them here */
+};
+
+/* Blocks of proxies (task/remote.h). */
+struct ri_remotes {
+	char *slab;             /* all of them, used or not */
+	struct ri_remote *free; /* pile of those that were used */
+	unsigned made;          /* blocks of the slab used so far */
+};
+
 struct ri_tasks {
 	struct ri_loop loop;       /* first: the loop is this, seen below */
 	struct rota_task *slab;    /* all records, used or not */
@@ -98,24 +119,30 @@ struct ri_tasks {
 	unsigned max;              /* the bound */
 	size_t slab_bytes;         /* of all records */
 	struct rota_timer *timers; /* one for each record, behind them */
-	uint32_t next_id;          /* the id of the next task */
-	unsigned parked;           /* tasks in a wait, for counters */
-	unsigned blocked;          /* ... for a slot of a group */
-	unsigned searches;         /* for circles of them, so far */
-	uint8_t stack_class;       /* the default size of stacks */
-	struct rota_link sweeps;   /* ended scopes of which somebody has still
+	uint64_t next_id;        /* the id of the next task; it is cut there */
+	unsigned parked;         /* tasks in a wait, for counters */
+	unsigned blocked;        /* ... for a slot of a group */
+	unsigned searches;       /* for circles of them, so far */
+	uint8_t stack_class;     /* the default size of stacks */
+	struct rota_link sweeps; /* ended scopes of which somebody has still
 				      to be told */
-	struct ri_fifo cancels;    /* operations whose cancel is to write */
-	struct ri_fifo retries;    /* those whose cancel missed */
-	unsigned missed;           /* how many of those are in flight */
-	struct rota_timer retry;   /* when they are tried again */
+	struct ri_fifo cancels;  /* operations whose cancel is to write */
+	struct ri_fifo retries;  /* those whose cancel missed */
+	unsigned missed;         /* how many of those are in flight */
+	struct rota_timer retry; /* when they are tried again */
 	struct rota_chain **descriptors; /* operations, by descriptor */
 	uint8_t *copied; /* by descriptor: sends in a row that were to be
 			    without a copy, and were not */
 	struct rota_link starved; /* tasks that wait for a descriptor */
 	int64_t starved_told_ns;  /* when that was last told */
 	struct ri_shots shots;    /* the operations of streams */
-	struct rota_group root;   /* the group of the first task */
+	struct rota_group root;   /* the group of the first task, and of jobs */
+	struct ri_peers *peers;   /* the loops of the engine, this one too */
+	struct ri_fifo waiting; /* parcels that found no room, by their mail */
+	struct rota_timer room; /* when they are tried again */
+	uint64_t arrived;       /* tasks that came from other loops, so far */
+	struct ri_remotes remotes;
+	struct ri_parcels parcels;
 };
 
 /* This thread's, which must be a loop's. */
@@ -177,6 +204,9 @@ struct ri_tasks_options {
 	unsigned tasks_max; /* 0: the default */
 	unsigned shots_max; /* 0: the default */
 	struct ri_buffers_options buffers;
+	struct ri_peers *peers; /* the loops of the engine */
+	unsigned index;         /* which one this is */
+	bool open;              /* others may send it mail at any time */
 };
 
 #define RI_TASKS_MAX_DEFAULT 1048576u
@@ -185,6 +215,9 @@ struct ri_tasks_options {
  * the log. */
 int ri_tasks_init(struct ri_tasks *tasks,
 		  const struct ri_tasks_options *options);
+
+/* Runs what others send, until `loop.kept` is false and no task is left. */
+void ri_tasks_serve(struct ri_tasks *tasks);
 
 /* Runs fn(arg) as the first task, and every task that comes of it. Returns
  * what fn returned, or why it could not be spawned. */

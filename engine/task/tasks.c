@@ -5,6 +5,7 @@
 #include "task/group.h"
 #include "task/operation.h"
 #include "task/park.h"
+#include "task/remote.h"
 #include "task/slot.h"
 #include "task/task.h"
 
@@ -66,7 +67,9 @@ end_oddly(struct ri_tasks *tasks, struct rota_task *task, int result)
 	const bool has_slot = ri_group_judge(tasks, task, result);
 	struct rota_group *group = retire(tasks, task);
 
-	if (has_slot)
+	if (group->proxy)
+		ri_remote_ended(tasks, group);
+	else if (has_slot)
 		ri_slot_release(tasks, group);
 	else
 		ri_group_left(tasks, group);
@@ -170,7 +173,7 @@ int ri_task_accept(struct ri_tasks *tasks, struct rota_group *group,
 	}
 	task->fiber.sp = NULL;
 	task->fiber.stack_class = group->stack_class;
-	task->fiber.id = tasks->next_id++;
+	task->fiber.id = (uint32_t)tasks->next_id++;
 	task->scope = &group->scope;
 	task->wait = NULL;
 	task->group = group;
@@ -203,17 +206,21 @@ static void stuck(struct ri_loop *loop)
 		 loop->live);
 }
 
-static bool idle(struct ri_loop *loop)
+static bool share(struct ri_loop *loop, bool idle)
 {
-	(void)loop;
-	return false;
+	struct ri_tasks *tasks = ri_tasks_of(loop);
+
+	if (tasks->peers->count == 1)
+		return false;
+	ri_parcels_flush(tasks);
+	return idle && ri_remote_look(tasks);
 }
 
 static const struct ri_loop_hooks hooks = {
 	.run = run,
 	.complete = ri_operation_complete,
 	.submit = submit,
-	.idle = idle,
+	.share = share,
 	.stuck = stuck,
 };
 
@@ -246,6 +253,41 @@ static int map_tables(struct ri_tasks *tasks)
 	tasks->descriptors = start;
 	tasks->copied = (uint8_t *)&tasks->descriptors[RI_DESCRIPTOR_BUCKETS];
 	return 0;
+}
+
+static void unmap_tables(struct ri_tasks *tasks)
+{
+	const struct ri_kernel *kernel = tasks->loop.kernel;
+
+	kernel->unmap(kernel, tasks->descriptors, BUCKETS_BYTES);
+	kernel->unmap(kernel, tasks->slab, tables_bytes(tasks));
+}
+
+/* What it takes to have members on other loops. */
+static int init_remote(struct ri_tasks *tasks,
+		       const struct ri_tasks_options *options)
+{
+	int error = 0;
+
+	ri_fifo_init(&tasks->waiting);
+	ri_mailbox_init(&tasks->parcels.returned);
+	tasks->peers = options->peers;
+	tasks->loop.index = options->index;
+	if (!options->open)
+		return 0;
+	if (tasks->peers->count > 1)
+		error = ri_parcels_init(tasks);
+	if (!error && tasks->peers->count > 1)
+		error = ri_remotes_init(tasks);
+	if (!error)
+		error = ri_loop_listen(&tasks->loop);
+	if (!error) {
+		tasks->loop.outside = 1;
+		return 0;
+	}
+	ri_remotes_fini(tasks);
+	ri_parcels_fini(tasks);
+	return error;
 }
 
 int ri_tasks_init(struct ri_tasks *tasks,
@@ -281,12 +323,14 @@ int ri_tasks_init(struct ri_tasks *tasks,
 	if (error)
 		return error;
 	error = map_tables(tasks);
+	if (!error && (error = init_remote(tasks, options)))
+		unmap_tables(tasks);
 	if (error) {
 		ri_log(&options->log,
-		       "no memory for the records of %u tasks: "
+		       "no memory for the records of %u tasks (%s): "
 		       "config.tasks_max asks for fewer, RLIMIT_AS ('ulimit "
 		       "-v') may be the limit",
-		       tasks->max);
+		       tasks->max, strerror(-error));
 		ri_loop_fini(&tasks->loop);
 	}
 	return error;
@@ -294,15 +338,14 @@ int ri_tasks_init(struct ri_tasks *tasks,
 
 void ri_tasks_fini(struct ri_tasks *tasks)
 {
-	const struct ri_kernel *kernel = tasks->loop.kernel;
-
 	ri_check(tasks->parked == 0, "%u tasks are parked", tasks->parked);
 	ri_check(tasks->blocked == 0, "%u tasks wait for slots",
 		 tasks->blocked);
 	ri_shots_fini(tasks);
 	ri_loop_fini(&tasks->loop);
-	kernel->unmap(kernel, tasks->descriptors, BUCKETS_BYTES);
-	kernel->unmap(kernel, tasks->slab, tables_bytes(tasks));
+	ri_remotes_fini(tasks);
+	ri_parcels_fini(tasks);
+	unmap_tables(tasks);
 }
 
 /* The first task: keeps its result beside the group's, which has errors only. */
@@ -319,20 +362,38 @@ static int run_first(void *value)
 	return *first->result = first->fn(first->arg);
 }
 
+/* The group of the first task, or of those that others send. */
+static struct rota_group *open_root(struct ri_tasks *tasks,
+				    const struct rota_site *site)
+{
+	static const struct rota_group_options options = {
+		.mode = ROTA_GROUP_KEEP_GOING
+	};
+
+	ri_group_init(&tasks->root, &options, NULL, site);
+	tasks->root.stack_class = tasks->stack_class;
+	return &tasks->root;
+}
+
+void ri_tasks_serve(struct ri_tasks *tasks)
+{
+	static const struct rota_site site = { "rota_engine_start", "jobs", 0,
+					       0 };
+
+	open_root(tasks, &site);
+	ri_loop_run(&tasks->loop);
+	ri_operations_fini(tasks);
+}
+
 int ri_tasks_run(struct ri_tasks *tasks, rota_task_fn *fn, void *arg)
 {
 	static const struct rota_site site = { "rota_run", "main", 0,
 					       sizeof(struct first) };
-	static const struct rota_group_options options = {
-		.mode = ROTA_GROUP_KEEP_GOING
-	};
-	struct rota_group *root = &tasks->root;
+	struct rota_group *root = open_root(tasks, &site);
 	int result = 0;
 	const struct first first = { fn, arg, &result };
 	int error;
 
-	ri_group_init(root, &options, NULL, &site);
-	root->stack_class = tasks->stack_class;
 	root->live = 1;
 	error = ri_task_accept(tasks, root, run_first, &first, &site, NULL);
 	if (error) {

@@ -1,23 +1,52 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The engine: starts, runs a first task, joins everything, stops.
+ * The engine: N loops, one thread each, started and stopped as a whole.
+ *
+ *	rota_run            on this thread: a first task, and all that comes of
+ *	                    it; the other loops have threads of their own
+ *	rota_engine_start   beside a program that keeps its own main thread,
+ *	rota_engine_stop    which submits work (job.h)
+ *
+ * A task stays on the loop where it started. Work gets to other loops by
+ * rota_go_on and rota_go_spread (group.h): in an engine of one loop they are
+ * rota_go, so a program that uses them runs on one loop or on all by a number
+ * in its configuration.
  */
 #ifndef ROTA_ENGINE_H
 #define ROTA_ENGINE_H
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #ifdef __cplusplus
 extern "C" {
 #endif
 #pragma GCC visibility push(default)
 
-/* Zero means the default for each field. */
+/* For rota_config.loops: one for each processor that the process may use, by
+ * its affinity (sched_getaffinity(2)) and by the quota of its control groups
+ * (cpu.max, or cpu.cfs_quota_us), rounded up. */
+#define ROTA_LOOPS_ALL 0xffffffffu
+
+/* The most loops an engine has. */
+#define ROTA_LOOPS_MAX 256u
+
+enum rota_pin {
+	ROTA_PIN_AUTO = 0, /* if there is more than one loop, and a processor
+	                      for each of them */
+	ROTA_PIN_NEVER = 1,
+	ROTA_PIN_ALWAYS = 2, /* one loop too; several may share a processor */
+};
+
+/* Zero means the default for each field. Bounds are for each loop. */
 struct rota_config {
-	unsigned loops;       /* 0 or 1 */
+	unsigned loops;       /* default 1; ROTA_LOOPS_ALL */
+	enum rota_pin pin;    /* keep each loop's thread on one processor */
 	unsigned tasks_max;   /* tasks at a time; default 1,048,576. More make
 	                         rota_go return -EAGAIN */
+	unsigned jobs_max;    /* of foreign threads at a time, for all loops;
+	                         default 65,536. More are refused with -EAGAIN */
 	size_t stack_bytes;   /* usable, for each task; default 64 KiB, at most
 	                         256 MiB, rounded up to a power of two of at
 	                         least 16 KiB */
@@ -35,23 +64,33 @@ struct rota_config {
 	bool no_overflow_report; /* leave SIGSEGV alone: a task's overflow then
 	                            dies without being named */
 	/* Gets each line that the engine has to say, without a newline; NULL:
-	 * stderr, with "rota: " before it. Must not suspend, and may run on a
-	 * task's stack. */
+	 * stderr, with "rota: " before it. Must not suspend, may run on a
+	 * task's stack, and on several threads at a time if there are several
+	 * loops. */
 	void (*log)(void *context, const char *line);
 	/* Gets the line of a broken promise, just before abort(3); NULL:
 	 * stderr. */
 	void (*on_abort)(void *context, const char *line);
-	void *context; /* the first argument of both */
+	/* Memory for what the engine takes when it starts, and for more stacks
+	 * and buffers later: `bytes` that are zero, aligned to 4096, or NULL.
+	 * Most of it is never touched, so it should be reserved only. Called on
+	 * the loops' threads. NULL: mmap(2) and munmap(2). Both or none. */
+	void *(*allocate)(void *context, size_t bytes);
+	void (*release)(void *context, void *start, size_t bytes);
+	void *context; /* the first argument of all of these */
 };
 
-/* Runs an engine on this thread: fn(arg) is its first task. Returns what fn
+/* Runs an engine on this thread: fn(arg) is its first task, on loop 0, which is
+ * this thread; the other loops have threads of their own. Returns what fn
  * returned, once every task has ended; or why the engine could not start,
- * after one line in the log that names the cause and the mend:
+ * after one line in the log that names the cause and the mend (whatever had
+ * started is undone):
  *
- *	-EINVAL   more than one loop, a stack size or stream buffers out of
- *	          range, an unknown word in ROTA_MASK, a kernel before 6.1
+ *	-EINVAL   too many loops, a stack size or stream buffers out of range,
+ *	          one of allocate and release, an unknown word in ROTA_MASK, a
+ *	          kernel before 6.1
  *	-EPERM, -EACCES, -ENOSYS  io_uring is not allowed or not there
- *	-ENOMEM, -EMFILE, -ENFILE  no memory or descriptor for the ring
+ *	-ENOMEM, -EMFILE, -ENFILE, -EAGAIN  no memory, descriptor or thread
  *	-ENOTSUP  this thread has a shadow stack (CET), on which no other
  *	          stack can be run
  *	-EBUSY    an engine runs on this thread already
@@ -59,15 +98,50 @@ struct rota_config {
  * While it runs, SIGPIPE and every signal that had a handler when it started
  * are blocked on this thread: handlers would run on a task's small stack. Await
  * them with signalfd(2) and rota_read, or take them on another thread. Signals
- * without a handler do as they always do. A program that a task executes
- * inherits the blocked ones (execve(2)). In a child of fork(2) a task may only
- * execute a program or _exit(2): the ring is the parent's; whatever else it
- * does with that engine, returning too, aborts the child. `config` may be NULL.
+ * without a handler do as they always do. Threads of other loops block every
+ * signal but those that their own instructions raise. A program that a task
+ * executes inherits the blocked ones (execve(2)). In a child of fork(2) a task
+ * may only execute a program or _exit(2): the ring is the parent's; whatever
+ * else it does with that engine, returning too, aborts the child. `config` may
+ * be NULL.
  *
  * A loop on which nothing can ever happen again while tasks wait aborts the
- * program with a list of them. */
+ * program with a list of them, unless another loop or a foreign thread might
+ * still have something for it. */
 int rota_run(const struct rota_config *config, int (*fn)(void *arg), void *arg)
 	__attribute__((warn_unused_result));
+
+struct rota_engine;
+
+/* Starts an engine whose loops all have threads of their own, and returns when
+ * they run: 0 and *out, or as rota_run does, without -EBUSY. Any thread. */
+int rota_engine_start(struct rota_engine **out,
+		      const struct rota_config *config)
+	__attribute__((warn_unused_result));
+
+/* Stops an engine that was started, and frees it. No more jobs are taken; those
+ * that there are drain, as rota_group_drain has it: what is idle ends, all else
+ * has grace_ns (0 or less: none, ROTA_NEVER: no end), then it is cancelled,
+ * after a line in the log for each of the first 16 tasks of a loop.
+ *
+ * Returns 0 when all have ended. -EBUSY if one has not, a second after the
+ * cancel: an operation that the kernel does not end, or a function that does
+ * not return. Each is named by a line in the log, and the engine goes on: stop
+ * it again, or abandon it. Blocks the thread, which must not be one of the
+ * engine's loops (-EDEADLK). -EOWNERDEAD in a child of fork(2). */
+int rota_engine_stop(struct rota_engine *engine, int64_t grace_ns)
+	__attribute__((warn_unused_result));
+
+/* Gives an engine up that could not be stopped: its threads and all of its
+ * memory are left for ever, because the kernel may still write to it. In a
+ * child of fork(2) too, where it only forgets the engine. Any thread but those
+ * of the engine; the engine is not to be used again. */
+void rota_engine_abandon(struct rota_engine *engine);
+
+/* The engine that runs this task, for other threads to submit jobs to while a
+ * task of it is alive. Tasks only, never suspends. NULL if the loop can get no
+ * mail (no descriptor for an eventfd(2), before Linux 6.13). */
+struct rota_engine *rota_engine_here(void) __attribute__((warn_unused_result));
 
 #pragma GCC visibility pop
 #ifdef __cplusplus

@@ -16,6 +16,16 @@
  *	rota_go             waits for a slot at the limit
  *	rota_try_go         returns -EAGAIN instead
  *	rota_go_background  takes no slot, ends with the others
+ *	rota_go_on          runs on another loop
+ *	rota_go_spread      runs wherever a loop has nothing else to do
+ *
+ * A group belongs to the loop of the task that opens it. Its members may run on
+ * any loop of the engine, and what is said here holds of them all: one limit,
+ * one first error, one cancel, one deadline, one join. Loops talk by mail, so
+ * what happens on one is known on another a little later; failures count in the
+ * order in which the group's own loop hears of them. Tasks inside a group (its
+ * members, and theirs) may spawn into it and cancel it on whichever loop they
+ * are.
  */
 #ifndef ROTA_GROUP_H
 #define ROTA_GROUP_H
@@ -79,6 +89,7 @@ struct rota_group_options {
 };
 
 struct ri_loop;
+struct ri_remote;
 
 /* In the frame of who opens it, or wherever lives long enough; its fields are
  * private. */
@@ -87,6 +98,7 @@ struct rota_group {
 	struct rota_link members; /* tasks that have not ended */
 	struct rota_link waiters; /* tasks that wait for a slot, in order */
 	struct ri_loop *loop;     /* whose it is, while it is open */
+	struct ri_remote *remote; /* its members on other loops; NULL: none */
 	const char *name;         /* for dumps */
 	struct rota_failures *failures;           /* gets every failure */
 	void (*discard)(int result, void *value); /* gets late successes */
@@ -94,16 +106,21 @@ struct rota_group {
 	unsigned live;       /* slots in use: members, but for background */
 	unsigned background; /* members without a slot */
 	unsigned swept;      /* members still to be told of a cancel */
+	unsigned asking;     /* members elsewhere that wait for a slot of it */
 	unsigned waiting; /* members with a slot that wait for one, or join */
 	int odd;          /* < 0: look at whoever ends, not only at errors */
 	int first_error;  /* the first failure of a member, or 0 */
 	int result;       /* of the first success */
 	uint8_t mode;     /* enum rota_group_mode */
-	uint8_t stack_class; /* size of the members' stacks */
-	uint8_t joining;     /* the owner is in rota_group_wait */
-	uint8_t ending;      /* all but background members have ended */
-	uint8_t won;         /* `result` is one: a member succeeded */
-	uint8_t tried;       /* a member that could win has ended */
+	uint8_t stack_class;     /* size of the members' stacks */
+	uint8_t joining;         /* the owner is in rota_group_wait */
+	uint8_t ending;          /* all but background members have ended */
+	uint8_t won;             /* `result` is one: a member succeeded */
+	uint8_t tried;           /* a member that could win has ended */
+	uint8_t proxy;           /* it stands for one of another loop */
+	uint8_t asked;           /* another loop has cancelled it; atomic */
+	struct rota_mail cancel; /* ... by this mail */
+	struct rota_cancellation asked_cause; /* ... because of this */
 };
 
 /* Opens a group: options may be NULL. The function that opens it waits for it:
@@ -141,13 +158,16 @@ void rota_group_open_at(struct rota_group *group,
  *
  * May suspend: waits while the group is at its limit, first come, first
  * served; cancelling the caller or the group ends the wait. For the owner and
- * for any task of the loop that runs while the group is open. */
+ * for any task of the loop that runs while the group is open. For tasks inside
+ * the group on other loops too: there it suspends until the group's loop has
+ * answered, and -EDEADLK is only found if all who have a slot wait so. The task
+ * runs on the caller's loop. */
 int rota_group_spawn(struct rota_group *group, rota_task_fn *fn,
 		     const void *value, const struct rota_site *site)
 	__attribute__((warn_unused_result));
 
 /* The same without waiting: -EAGAIN also if the group is at its limit. Never
- * suspends. */
+ * suspends, but on another loop than the group's, until that has answered. */
 int rota_group_try_spawn(struct rota_group *group, rota_task_fn *fn,
 			 const void *value, const struct rota_site *site)
 	__attribute__((warn_unused_result));
@@ -155,9 +175,42 @@ int rota_group_try_spawn(struct rota_group *group, rota_task_fn *fn,
 /* Spawns a background member: one that the group does not wait for, but
  * cancels once all others have ended and the owner is in rota_group_wait, and
  * then joins. It takes no slot of the limit and never wins as first success;
- * its failures count. Returns as above, never -EDEADLK. Never suspends. */
+ * its failures count. Returns as above, never -EDEADLK. Never suspends. On the
+ * group's own loop only. */
 int rota_group_spawn_background(struct rota_group *group, rota_task_fn *fn,
 				const void *value, const struct rota_site *site)
+	__attribute__((warn_unused_result));
+
+/* What to run, and where. */
+struct rota_start {
+	rota_task_fn *fn; /* what */
+	unsigned loop;    /* the number of a loop, or ROTA_LOOP_LEAST */
+};
+
+static inline struct rota_start rota_start(unsigned loop, rota_task_fn *fn)
+{
+	struct rota_start start;
+
+	start.fn = fn;
+	start.loop = loop;
+	return start;
+}
+
+/* The same as rota_group_spawn, on the loop of this number (loop.h), or with
+ * ROTA_LOOP_LEAST on the one with the fewest tasks. -EINVAL: there is no such
+ * loop. -EAGAIN, -ENOMEM also from the bounds of that loop, as far as they are
+ * known here: should it run out of records or stacks while the task is on its
+ * way, the task waits there for one to come free. What tasks inherit (task.h)
+ * is handed over: it is the same pointer. */
+int rota_group_spawn_on(struct rota_group *group, struct rota_start start,
+			const void *value, const struct rota_site *site)
+	__attribute__((warn_unused_result));
+
+/* The same, on whichever loop first has nothing else to do, this one too: for
+ * work that keeps a processor busy. Until then it is queued for all of them;
+ * once started it stays where it is. */
+int rota_group_spawn_spread(struct rota_group *group, rota_task_fn *fn,
+			    const void *value, const struct rota_site *site)
 	__attribute__((warn_unused_result));
 
 /* A copy of a value, where an array is the pointer to its first element. */
@@ -176,18 +229,20 @@ int rota_group_spawn_background(struct rota_group *group, rota_task_fn *fn,
 #define ROTA_ALIGNOF_ _Alignof
 #endif
 
-#define ROTA_SPAWN_(spawn, group, fn, ...)                                  \
+#define ROTA_SPAWN_(spawn, group, fn, ...) \
+	ROTA_SPAWN_NAMED_(spawn, group, fn, #fn, __VA_ARGS__)
+#define ROTA_SPAWN_NAMED_(spawn, group, start, name, ...)                   \
 	__extension__({                                                     \
 		ROTA_COPY_(rota_value_, __VA_ARGS__);                       \
 		static const struct rota_site rota_site_ =                  \
-			ROTA_SITE_(#fn, sizeof(rota_value_));               \
+			ROTA_SITE_(name, sizeof(rota_value_));              \
 		ROTA_ASSERT_(sizeof(rota_value_) <= ROTA_VALUE_BYTES,       \
 			     "the value of a task is too large: "           \
 			     "hand over a pointer");                        \
 		ROTA_ASSERT_(ROTA_ALIGNOF_(__typeof__(rota_value_)) <= 16,  \
 			     "the value of a task is aligned to more than " \
 			     "16 bytes: hand over a pointer");              \
-		spawn((group), (fn), &rota_value_, &rota_site_);            \
+		spawn((group), (start), &rota_value_, &rota_site_);         \
 	})
 
 #define rota_go(group, fn, ...) \
@@ -196,6 +251,11 @@ int rota_group_spawn_background(struct rota_group *group, rota_task_fn *fn,
 	ROTA_SPAWN_(rota_group_try_spawn, group, fn, __VA_ARGS__)
 #define rota_go_background(group, fn, ...) \
 	ROTA_SPAWN_(rota_group_spawn_background, group, fn, __VA_ARGS__)
+#define rota_go_spread(group, fn, ...) \
+	ROTA_SPAWN_(rota_group_spawn_spread, group, fn, __VA_ARGS__)
+#define rota_go_on(group, loop, fn, ...)                                    \
+	ROTA_SPAWN_NAMED_(rota_group_spawn_on, group, rota_start(loop, fn), \
+			  #fn, __VA_ARGS__)
 
 /* Cancels the group: every verb that its members and its owner are blocked in
  * returns, no more tasks are accepted, groups and deadlines inside are

@@ -72,11 +72,11 @@ static void refused(struct rota_config config, int error, const char *words)
 		fail_msg("\"%s\" is not in: %s", words, log.text);
 }
 
-static void more_loops_are_refused(void **state)
+static void more_loops_than_the_most_are_refused(void **state)
 {
 	(void)state;
-	refused((struct rota_config){ .loops = 2 }, -EINVAL,
-		"config.loops is 2");
+	refused((struct rota_config){ .loops = ROTA_LOOPS_MAX + 1 }, -EINVAL,
+		"config.loops is 257");
 }
 
 static void a_stack_that_is_too_large_is_refused(void **state)
@@ -400,7 +400,7 @@ int main(void)
 		cmocka_unit_test(a_run_returns_what_its_function_returned),
 		cmocka_unit_test(zero_is_the_default_of_each_field),
 		cmocka_unit_test(one_loop_may_be_asked_for),
-		cmocka_unit_test(more_loops_are_refused),
+		cmocka_unit_test(more_loops_than_the_most_are_refused),
 		cmocka_unit_test(a_stack_that_is_too_large_is_refused),
 		cmocka_unit_test(a_run_inside_a_run_is_refused),
 		cmocka_unit_test(tasks_have_the_bound_that_was_given),

@@ -431,6 +431,8 @@ void test_kernel_init(struct test_kernel *kernel)
 		.event_signal = ri_kernel_linux.event_signal,
 		.event_clear = ri_kernel_linux.event_clear,
 		.event_close = ri_kernel_linux.event_close,
+		.affinity_get = ri_kernel_linux.affinity_get,
+		.affinity_set = ri_kernel_linux.affinity_set,
 		.thread_start = thread_start,
 		.thread_join = ri_kernel_linux.thread_join,
 	};

@@ -1,0 +1,11 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef RI_TASK_DRAIN_H
+#define RI_TASK_DRAIN_H
+
+#include "task/scope.h"
+
+/* Names in the log who is left in a group, and in groups inside, on this
+ * loop. */
+void ri_drain_tell(struct ri_tasks *tasks, struct rota_group *group);
+
+#endif

@@ -1,0 +1,126 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The loops of an engine, as its tasks see them.
+ */
+#include "rota/loop.h"
+
+#include "task/park.h"
+#include "task/peers.h"
+
+#include <errno.h>
+
+unsigned rota_loops(void)
+{
+	return ri_tasks_caller(__func__)->peers->count;
+}
+
+unsigned rota_loop(void)
+{
+	return ri_tasks_caller(__func__)->loop.index;
+}
+
+unsigned rota_loop_least(void)
+{
+	struct ri_tasks *here = ri_tasks_caller(__func__);
+	struct ri_peers *peers = here->peers;
+	unsigned least = UINT32_MAX, chosen = 0;
+	/* relaxed: it only makes equal ones take turns */
+	unsigned index = __atomic_fetch_add(&peers->turn, 1, __ATOMIC_RELAXED);
+
+	for (unsigned i = 0; i < peers->count; i++) {
+		const struct ri_loop *loop;
+		unsigned load;
+
+		index = (index + 1) % peers->count;
+		loop = &peers->each[index]->loop;
+		load = loop == &here->loop
+			       ? loop->live
+			       : __atomic_load_n(&loop->load, __ATOMIC_RELAXED);
+		if (load < least) {
+			least = load;
+			chosen = index;
+		}
+	}
+	return chosen;
+}
+
+/* In the frame of who asks. */
+struct question {
+	struct ri_wait wait;
+	struct rota_mail mail;
+	struct ri_tasks *home;         /* the loop of who asks */
+	struct rota_task *task;        /* who asks */
+	struct rota_loop_stats *stats; /* the answer */
+};
+
+static void fill(struct rota_loop_stats *stats, const struct ri_tasks *tasks)
+{
+	const struct ri_loop *loop = &tasks->loop;
+
+	*stats = (struct rota_loop_stats){
+		.tasks = tasks->next_id,
+		.arrived = tasks->arrived,
+		.mail = loop->mail,
+		.sleeps = loop->sleeps,
+		.enters = loop->ring.enters,
+		.entries = loop->ring.submitted,
+		.live = loop->live,
+	};
+}
+
+static void answer_arrived(void *place, struct rota_mail *mail)
+{
+	ri_wake(place, ri_container(mail, struct question, mail)->task, 0);
+}
+
+static void question_arrived(void *place, struct rota_mail *mail)
+{
+	struct question *question = ri_container(mail, struct question, mail);
+
+	fill(question->stats, place);
+	mail->deliver = answer_arrived;
+	ri_loop_post(&question->home->loop, mail);
+}
+
+int rota_loop_stats(unsigned loop, struct rota_loop_stats *stats)
+{
+	struct rota_task *self = ri_task_self(__func__);
+	struct ri_tasks *tasks = ri_tasks_here();
+	struct question question = {
+		.wait = { .what = __func__ },
+		.mail = { .deliver = question_arrived },
+		.home = tasks,
+		.task = self,
+		.stats = stats,
+	};
+
+	ri_task_check_scope(self);
+	if (loop >= tasks->peers->count)
+		return -EINVAL;
+	if (self->scope->code)
+		return self->scope->code;
+	if (loop == tasks->loop.index) {
+		fill(stats, tasks);
+		return 0;
+	}
+	ri_loop_post(&tasks->peers->each[loop]->loop, &question.mail);
+	return ri_park(tasks, self, &question.wait);
+}
+
+static void message_arrived(void *place, struct rota_mail *mail)
+{
+	struct rota_message *message =
+		ri_container(mail, struct rota_message, mail);
+
+	(void)place;
+	message->fn(message);
+}
+
+void rota_message_send(unsigned loop, struct rota_message *message)
+{
+	const struct ri_peers *peers = ri_tasks_caller(__func__)->peers;
+
+	ri_check(loop < peers->count, "loop %u of %u", loop, peers->count);
+	message->mail.deliver = message_arrived;
+	ri_loop_post(&peers->each[loop]->loop, &message->mail);
+}

@@ -1,0 +1,96 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Jobs: work that foreign threads submit to an engine, and wait for.
+ *
+ *	struct rota_job job = { .engine = engine };
+ *
+ *	error = rota_submit(&job, fetch, url);     (a copy, as rota_go's)
+ *	...
+ *	result = rota_job_wait(&job);              (blocks this thread)
+ *
+ * A job is a task of its loop's own group, or of a group that a task has
+ * shared. The structure is the caller's, and the engine's until the wait has
+ * returned: that is how nobody forgets one.
+ */
+#ifndef ROTA_JOB_H
+#define ROTA_JOB_H
+
+#include "rota/engine.h"
+#include "rota/group.h"
+#include "rota/loop.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+#pragma GCC visibility push(default)
+
+/* A group by name, for those who cannot know whether it is still open. */
+typedef uint64_t rota_group_id;
+
+struct rota_job {
+	struct rota_engine *engine; /* where it runs */
+	rota_group_id group;        /* 0: the engine's own; else one that was
+	                               shared, and it runs on that one's loop */
+	unsigned loop;              /* on which loop, or ROTA_LOOP_LEAST; of no
+	                               account with a group */
+	/* All below is private. */
+	struct rota_mail mail;          /* to the loop */
+	struct rota_mail cancel;        /* the same, to cancel it */
+	rota_task_fn *fn;               /* what it runs */
+	const struct rota_site *site;   /* where it was submitted */
+	struct rota_scope *scope;       /* what a cancel ends, while it runs */
+	struct rota_cancellation cause; /* why it is cancelled */
+	int result;     /* what fn returned, or why it did not run */
+	uint32_t state; /* how far it is; a futex */
+#ifdef __cplusplus
+	alignas(16)
+#else
+	_Alignas(16)
+#endif
+		unsigned char value[ROTA_VALUE_BYTES]; /* a copy, for fn */
+};
+
+/* Submits fn(value) to the job's engine. 0: accepted, it will run, or the wait
+ * tells why it could not. Otherwise nothing has happened:
+ *
+ *	-EAGAIN      the bound is reached: rota_config.jobs_max
+ *	-EINVAL      there is no such loop
+ *	-ESHUTDOWN   the engine stops
+ *	-EOWNERDEAD  in a child of fork(2)
+ *
+ * Never blocks. Any thread, tasks too. The engine must live until then. */
+int rota_job_submit(struct rota_job *job, rota_task_fn *fn, const void *value,
+		    const struct rota_site *site)
+	__attribute__((warn_unused_result));
+
+#define rota_submit(job, fn, ...) \
+	ROTA_SPAWN_(rota_job_submit, job, fn, __VA_ARGS__)
+
+/* Waits until a job that was accepted has ended; afterwards its structure can
+ * be used again. Returns what fn returned, or why it was not run: -ESRCH, its
+ * group is closed; the group's code, if that is cancelled; -EAGAIN or -ENOMEM
+ * from the bounds of its loop.
+ *
+ * Blocks the thread, so not for tasks of an engine: -EDEADLK on a loop's
+ * thread, whichever engine's. */
+int rota_job_wait(struct rota_job *job) __attribute__((warn_unused_result));
+
+/* Has it ended? Then rota_job_wait does not block. Any thread. */
+bool rota_job_ended(const struct rota_job *job);
+
+/* Cancels a job: the verbs in it return -ECANCELED. For the thread that waits
+ * for it, before it does; a second call does nothing. Never blocks; on a job
+ * that has ended: nothing. */
+void rota_job_cancel(struct rota_job *job, struct rota_cancellation cause);
+
+/* Names an open group for foreign threads, until rota_group_wait closes it. The
+ * same name each time. 0 if too many have one (65,536 a loop). For the tasks of
+ * its loop. */
+rota_group_id rota_group_share(struct rota_group *group);
+
+#pragma GCC visibility pop
+#ifdef __cplusplus
+}
+#endif
+
+#endif

@@ -1,0 +1,295 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * An engine of several loops: members run where they were sent, and what a
+ * group promises holds of all of them.
+ */
+#include "support/run.h"
+
+#include "task/task.h"
+
+#include <errno.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdatomic.h>
+
+#include <cmocka.h>
+
+#define LOOPS 3u
+
+static int run_on_loops(int (*fn)(void *), void *arg)
+{
+	const struct rota_config config = { .loops = LOOPS };
+
+	return test_run_with(&config, NULL, fn, arg);
+}
+
+/* What the members of a group have seen. */
+struct seen {
+	atomic_uint on[LOOPS];    /* how many have run on each loop */
+	atomic_uint ended;        /* how many have ended */
+	atomic_uint cancelled;    /* ... by a cancel */
+	int result;               /* of the group */
+	struct rota_group *group; /* they are in */
+	int failing;              /* what the one that fails returns */
+};
+
+static int note_loop(void *value)
+{
+	struct seen *seen = *(struct seen **)value;
+
+	atomic_fetch_add(&seen->on[rota_loop()], 1);
+	return 0;
+}
+
+static int send_each(void *arg)
+{
+	struct seen *seen = arg;
+	struct rota_group group;
+	int error = 0;
+
+	rota_group_open(&group, NULL);
+	for (unsigned i = 0; i < LOOPS * 100 && !error; i++)
+		error = rota_go_on(&group, i % LOOPS, note_loop, seen);
+	seen->result = rota_group_wait(&group);
+	return error;
+}
+
+static void members_run_on_the_loop_they_are_sent_to(void **state)
+{
+	struct seen seen = { 0 };
+
+	(void)state;
+	assert_int_equal(run_on_loops(send_each, &seen), 0);
+	assert_int_equal(seen.result, 0);
+	for (unsigned i = 0; i < LOOPS; i++)
+		assert_int_equal(atomic_load(&seen.on[i]), 100);
+}
+
+static int sleep_long(void *value)
+{
+	struct seen *seen = *(struct seen **)value;
+	const int error = rota_sleep(100 * ROTA_SECOND);
+
+	atomic_fetch_add(&seen->cancelled, error == -ECANCELED);
+	atomic_fetch_add(&seen->ended, 1);
+	return error;
+}
+
+static int fail_there(void *value)
+{
+	struct seen *seen = *(struct seen **)value;
+
+	return seen->failing;
+}
+
+static int fail_one(void *arg)
+{
+	struct seen *seen = arg;
+	struct rota_group group;
+	int error = 0;
+
+	rota_group_open(&group, NULL);
+	for (unsigned i = 0; i < LOOPS * 10 && !error; i++)
+		error = rota_go_on(&group, i % LOOPS, sleep_long, seen);
+	if (!error)
+		error = rota_go_on(&group, 2, fail_there, seen);
+	seen->result = rota_group_wait(&group);
+	return error;
+}
+
+static void a_failure_on_one_loop_cancels_members_on_all(void **state)
+{
+	struct seen seen = { .failing = -EPIPE };
+
+	(void)state;
+	assert_int_equal(run_on_loops(fail_one, &seen), 0);
+	assert_int_equal(seen.result, -EPIPE);
+	assert_int_equal(atomic_load(&seen.ended), LOOPS * 10);
+	assert_int_equal(atomic_load(&seen.cancelled), LOOPS * 10);
+}
+
+static int spread_some(void *arg)
+{
+	struct seen *seen = arg;
+	struct rota_group group;
+	int error = 0;
+
+	rota_group_open(&group, NULL);
+	for (unsigned i = 0; i < 1000 && !error; i++)
+		error = rota_go_spread(&group, note_loop, seen);
+	seen->result = rota_group_wait(&group);
+	return error;
+}
+
+static void spread_members_run_once_each(void **state)
+{
+	struct seen seen = { 0 };
+	unsigned all = 0;
+
+	(void)state;
+	assert_int_equal(run_on_loops(spread_some, &seen), 0);
+	assert_int_equal(seen.result, 0);
+	for (unsigned i = 0; i < LOOPS; i++)
+		all += atomic_load(&seen.on[i]);
+	assert_int_equal(all, 1000);
+}
+
+static int spawn_more(void *value)
+{
+	struct seen *seen = *(struct seen **)value;
+	int error = rota_go(seen->group, note_loop, seen);
+
+	for (unsigned i = 0; i < LOOPS && !error; i++)
+		error = rota_go_on(seen->group, i, note_loop, seen);
+	if (!error)
+		error = rota_go_spread(seen->group, note_loop, seen);
+	return error;
+}
+
+static int spawn_there(void *arg)
+{
+	struct seen *seen = arg;
+	struct rota_group group;
+	int error = 0;
+
+	rota_group_open(&group, NULL);
+	seen->group = &group;
+	for (unsigned i = 0; i < LOOPS && !error; i++)
+		error = rota_go_on(&group, i, spawn_more, seen);
+	seen->result = rota_group_wait(&group);
+	return error;
+}
+
+static void members_elsewhere_spawn_into_their_group(void **state)
+{
+	struct seen seen = { 0 };
+	unsigned all = 0;
+
+	(void)state;
+	assert_int_equal(run_on_loops(spawn_there, &seen), 0);
+	assert_int_equal(seen.result, 0);
+	for (unsigned i = 0; i < LOOPS; i++)
+		all += atomic_load(&seen.on[i]);
+	assert_int_equal(all, LOOPS * (LOOPS + 2));
+}
+
+static int cancel_there(void *value)
+{
+	struct seen *seen = *(struct seen **)value;
+
+	rota_group_cancel(seen->group,
+			  (struct rota_cancellation){ -EINTR, "enough" });
+	return rota_cancelled() == -ECANCELED ? 0 : -EBADMSG;
+}
+
+static int cancel_from_elsewhere(void *arg)
+{
+	struct seen *seen = arg;
+	struct rota_group group;
+	int error = 0;
+
+	rota_group_open(&group, NULL);
+	seen->group = &group;
+	for (unsigned i = 0; i < LOOPS && !error; i++)
+		error = rota_go_on(&group, i, sleep_long, seen);
+	if (!error)
+		error = rota_go_on(&group, 1, cancel_there, seen);
+	seen->result = rota_group_wait(&group);
+	return error;
+}
+
+static void a_member_elsewhere_cancels_its_group(void **state)
+{
+	struct seen seen = { 0 };
+
+	(void)state;
+	assert_int_equal(run_on_loops(cancel_from_elsewhere, &seen), 0);
+	assert_int_equal(seen.result, -EINTR);
+	assert_int_equal(atomic_load(&seen.cancelled), LOOPS);
+}
+
+static int return_loop(void *value)
+{
+	(void)value;
+	return (int)rota_loop() + 10;
+}
+
+static void count_discarded(int result, void *value)
+{
+	struct seen *seen = *(struct seen **)value;
+
+	atomic_fetch_add(&seen->ended, 1);
+	atomic_fetch_add(&seen->cancelled, rota_cancelled() == -ECANCELED);
+	(void)result;
+}
+
+static int race(void *arg)
+{
+	struct seen *seen = arg;
+	struct rota_group group;
+	int error = 0;
+
+	rota_group_open(&group, &(struct rota_group_options){
+					.mode = ROTA_GROUP_FIRST_SUCCESS,
+					.discard = count_discarded });
+	for (unsigned i = 0; i < LOOPS * 10 && !error; i++)
+		error = rota_go_on(&group, i % LOOPS, return_loop, seen);
+	seen->result = rota_group_wait(&group);
+	return error == -ECANCELED ? 0 : error;
+}
+
+static void
+of_a_race_over_loops_one_wins_and_the_others_are_discarded(void **state)
+{
+	struct seen seen = { 0 };
+
+	(void)state;
+	assert_int_equal(run_on_loops(race, &seen), 0);
+	assert_in_range(seen.result, 10, 10 + LOOPS - 1);
+	assert_int_equal(atomic_load(&seen.ended),
+			 atomic_load(&seen.cancelled));
+}
+
+static int limited(void *arg)
+{
+	struct seen *seen = arg;
+	struct rota_group group;
+	int error = 0;
+
+	rota_group_open(&group, &(struct rota_group_options){ .limit = 2 });
+	for (unsigned i = 0; i < 300 && !error; i++)
+		error = i % 4 == 3 ? rota_go_spread(&group, note_loop, seen)
+				   : rota_go_on(&group, i % LOOPS, note_loop,
+						seen);
+	seen->result = rota_group_wait(&group);
+	return error;
+}
+
+static void a_limit_holds_over_all_loops(void **state)
+{
+	struct seen seen = { 0 };
+	unsigned all = 0;
+
+	(void)state;
+	assert_int_equal(run_on_loops(limited, &seen), 0);
+	assert_int_equal(seen.result, 0);
+	for (unsigned i = 0; i < LOOPS; i++)
+		all += atomic_load(&seen.on[i]);
+	assert_int_equal(all, 300);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(members_run_on_the_loop_they_are_sent_to),
+		cmocka_unit_test(a_failure_on_one_loop_cancels_members_on_all),
+		cmocka_unit_test(spread_members_run_once_each),
+		cmocka_unit_test(members_elsewhere_spawn_into_their_group),
+		cmocka_unit_test(a_member_elsewhere_cancels_its_group),
+		cmocka_unit_test(
+			of_a_race_over_loops_one_wins_and_the_others_are_discarded),
+		cmocka_unit_test(a_limit_holds_over_all_loops),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
