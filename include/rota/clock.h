@@ -27,9 +27,9 @@ extern "C" {
 /* The point in time that never comes. */
 #define ROTA_NEVER INT64_MAX
 
-#define ROTA_MICROSECOND INT64_C(1000)
-#define ROTA_MILLISECOND INT64_C(1000000)
-#define ROTA_SECOND INT64_C(1000000000)
+#define ROTA_MICROSECOND INT64_C(1000)    /* as a duration */
+#define ROTA_MILLISECOND INT64_C(1000000) /* as a duration */
+#define ROTA_SECOND INT64_C(1000000000)   /* as a duration */
 
 /* The time now. Never fails, never suspends, for any thread. Inside a task it
  * is the engine's clock: that is read once each turn of the loop, and here. */

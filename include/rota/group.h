@@ -52,6 +52,7 @@ typedef int rota_task_fn(void *value);
 /* The largest value that a task is given, in bytes. */
 #define ROTA_VALUE_BYTES 48
 
+/* What the result of one member means for the others. */
 enum rota_group_mode {
 	ROTA_GROUP_FIRST_ERROR = 0,   /* the first failure cancels the group */
 	ROTA_GROUP_KEEP_GOING = 1,    /* failures are kept, nobody cancelled */
@@ -73,6 +74,7 @@ struct rota_failures {
 	unsigned count;            /* how many there were: may be more */
 };
 
+/* Zero means the default for each field. */
 struct rota_group_options {
 	const char *name; /* for dumps; must outlive the group */
 	unsigned limit;   /* members at a time; 0: only the engine's bound */

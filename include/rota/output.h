@@ -50,6 +50,7 @@ extern "C" {
 struct rota_group;
 struct ri_loop;
 
+/* What an output is made of: all but `write_ns` is needed. */
 struct rota_output_options {
 	struct rota_group *group; /* whose member the sending task is */
 	void *memory;             /* for what is not sent yet; stays until it

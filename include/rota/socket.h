@@ -39,6 +39,7 @@ extern "C" {
 #endif
 #pragma GCC visibility push(default)
 
+/* Zero means the default for each field. */
 struct rota_listen_options {
 	int backlog;     /* 0: SOMAXCONN */
 	bool reuse_port; /* SO_REUSEPORT */

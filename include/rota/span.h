@@ -7,6 +7,7 @@
 
 #include <stddef.h>
 
+/* A piece of memory. */
 struct rota_span {
 	char *data;   /* the first byte; with 0 bytes it may be NULL */
 	size_t bytes; /* how many there are */

@@ -54,6 +54,7 @@ extern "C" {
 struct rota_group;
 struct ri_shot;
 
+/* Zero means the default for each field. */
 struct rota_stream_options {
 	unsigned items_max; /* that may have landed, the view included, before
 	                       the kernel is asked to stop; some more may land
