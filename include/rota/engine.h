@@ -32,6 +32,7 @@ extern "C" {
 /* The most loops an engine has. */
 #define ROTA_LOOPS_MAX 256u
 
+/* Which loops stay on one processor each. */
 enum rota_pin {
 	ROTA_PIN_AUTO = 0, /* if there is more than one loop, and a processor
 	                      for each of them */
@@ -76,6 +77,7 @@ struct rota_config {
 	 * Most of it is never touched, so it should be reserved only. Called on
 	 * the loops' threads. NULL: mmap(2) and munmap(2). Both or none. */
 	void *(*allocate)(void *context, size_t bytes);
+	/* Gets back what allocate gave. */
 	void (*release)(void *context, void *start, size_t bytes);
 	void *context; /* the first argument of all of these */
 };

@@ -27,6 +27,7 @@ extern "C" {
 /* A group by name, for those who cannot know whether it is still open. */
 typedef uint64_t rota_group_id;
 
+/* One job. Zero, but for the engine, before it is submitted. */
 struct rota_job {
 	struct rota_engine *engine; /* where it runs */
 	rota_group_id group;        /* 0: the engine's own; else one that was
