@@ -101,6 +101,7 @@ struct ri_loop {
 	uint64_t mail;                    /* how much has been delivered */
 	unsigned load;    /* `live`, for others to read: atomic */
 	bool listening;   /* mail may come */
+	bool heard;       /* mail has come since it waited */
 	bool event_armed; /* the ring polls `event_fd` */
 	int event_fd;     /* an eventfd that wakes it; < 0: its ring does */
 	alignas(64) struct ri_mailbox mailbox; /* what other threads write */

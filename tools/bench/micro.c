@@ -326,6 +326,45 @@ static const struct micro_row rows[] = {
 		.base = micro_cancel_base,
 	},
 	{
+		.name = "message_awake",
+		.what = "a message to another loop, bursts of 32: processor "
+			"time of both",
+		.unit = "ns",
+		.work = { .ops = 32 * 20000 },
+		.quick = { .ops = 32 * 10 },
+		.own = micro_message_awake_own,
+	},
+	{
+		.name = "message_asleep",
+		.what = "until a loop that sleeps runs a message; base: a "
+			"bare eventfd wake",
+		.unit = "ns",
+		.work = { .ops = 200 },
+		.quick = { .ops = 5 },
+		.own = micro_message_asleep_own,
+		.base = micro_message_asleep_base,
+	},
+	{
+		.name = "spawn_remote",
+		.what = "1000 empty tasks to the other loop, then wait; of "
+			"each",
+		.unit = "ns",
+		.work = { .ops = 200 * 1000 },
+		.quick = { .ops = 2 * 1000 },
+		.own = micro_spawn_remote_own,
+	},
+	{
+		.name = "spread",
+		.what = "10000 pieces of 20 us over two loops; base: two bare "
+			"threads and an atomic counter",
+		.unit = "ms",
+		.work = { .ops = 10000 },
+		.quick = { .ops = 100 },
+		.rounds = 11,
+		.own = micro_spread_own,
+		.base = micro_spread_base,
+	},
+	{
 		.name = "parked_memory",
 		.what = "resident bytes of each of 100000 tasks that wait",
 		.unit = "bytes",

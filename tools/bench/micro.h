@@ -114,6 +114,12 @@ micro_fn micro_file_base;
 micro_fn micro_stream_own;
 micro_fn micro_stream_serve_own;
 micro_fn micro_stream_base;
+micro_fn micro_message_awake_own;
+micro_fn micro_message_asleep_own;
+micro_fn micro_message_asleep_base;
+micro_fn micro_spawn_remote_own;
+micro_fn micro_spread_own;
+micro_fn micro_spread_base;
 micro_fn micro_lines_own;
 micro_fn micro_lines_base;
 
