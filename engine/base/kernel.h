@@ -57,6 +57,16 @@ struct ri_thread {
 	pthread_t id;                  /* set by who starts it */
 };
 
+/* A signal that was taken: what signalfd(2) tells of it. */
+struct ri_signal {
+	int number;     /* which */
+	int code;       /* how it came: SI_USER, ... */
+	int process;    /* who sent it, or which child it is about */
+	unsigned user;  /* ... as whom */
+	int status;     /* of a child */
+	uint64_t value; /* that was sent with it */
+};
+
 struct ri_kernel {
 	/* io_uring_setup(2) and its mappings; io_uring_queue_init_params(3) */
 	int (*ring_open)(const struct ri_kernel *kernel, unsigned entries,
@@ -133,6 +143,17 @@ struct ri_kernel {
 			    struct ri_thread *thread);
 	void (*thread_join)(const struct ri_kernel *kernel,
 			    const struct ri_thread *thread);
+	/* signalfd4(2): a descriptor that does not block, for signals as bits;
+	 * fd >= 0: that one's set is changed, which cannot fail */
+	int (*signals_open)(const struct ri_kernel *kernel, int fd,
+			    uint64_t set);
+	/* read(2) from it: 0, or -EAGAIN if there is none */
+	int (*signals_take)(const struct ri_kernel *kernel, int fd,
+			    struct ri_signal *taken);
+	/* pthread_sigmask(3), SIG_BLOCK or SIG_UNBLOCK: cannot fail. `before`
+	 * gets what was blocked; or NULL */
+	void (*signals_mask)(const struct ri_kernel *kernel, int how,
+			     uint64_t set, uint64_t *before);
 };
 
 #endif

@@ -1,26 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 #include "cores/signals.h"
 
+#include "io/signal.h"
+
 #include <stdbool.h>
 #include <stddef.h>
 #include <time.h>
-
-/* They tell of what this very instruction did, and cannot wait. */
-static bool is_synchronous(int signal)
-{
-	switch (signal) {
-	case SIGSEGV:
-	case SIGBUS:
-	case SIGFPE:
-	case SIGILL:
-	case SIGTRAP:
-	case SIGSYS:
-	case SIGABRT:
-		return true;
-	default:
-		return false;
-	}
-}
 
 static bool has_handler(int signal)
 {
@@ -40,7 +25,7 @@ void ri_signals_block(sigset_t *before)
 	sigemptyset(&blocked);
 	sigaddset(&blocked, SIGPIPE);
 	for (int signal = 1; signal <= SIGRTMAX; signal++)
-		if (!is_synchronous(signal) && has_handler(signal))
+		if (!ri_signal_is_synchronous(signal) && has_handler(signal))
 			sigaddset(&blocked, signal);
 	pthread_sigmask(SIG_BLOCK, &blocked, before);
 }

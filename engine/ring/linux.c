@@ -9,9 +9,11 @@
 #include <fcntl.h>
 #include <linux/futex.h>
 #include <liburing.h>
+#include <signal.h>
 #include <sys/eventfd.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
+#include <sys/signalfd.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -253,6 +255,64 @@ static void thread_join(const struct ri_kernel *kernel,
 	pthread_join(thread->id, NULL);
 }
 
+static sigset_t set_of_bits(uint64_t bits)
+{
+	sigset_t set;
+
+	sigemptyset(&set);
+	for (int number = 1; number <= 64; number++)
+		if (bits >> (number - 1) & 1)
+			sigaddset(&set, number);
+	return set;
+}
+
+static uint64_t bits_of_set(const sigset_t *set)
+{
+	uint64_t bits = 0;
+
+	for (int number = 1; number <= 64; number++)
+		if (sigismember(set, number) == 1)
+			bits |= (uint64_t)1 << (number - 1);
+	return bits;
+}
+
+static int signals_open(const struct ri_kernel *kernel, int fd, uint64_t set)
+{
+	const sigset_t signals = set_of_bits(set);
+
+	(void)kernel;
+	return or_errno(signalfd(fd, &signals, SFD_CLOEXEC | SFD_NONBLOCK));
+}
+
+static int signals_take(const struct ri_kernel *kernel, int fd,
+			struct ri_signal *taken)
+{
+	struct signalfd_siginfo info;
+
+	(void)kernel;
+	if (read(fd, &info, sizeof(info)) < 0)
+		return -errno;
+	*taken = (struct ri_signal){ .number = (int)info.ssi_signo,
+				     .code = info.ssi_code,
+				     .process = (int)info.ssi_pid,
+				     .user = info.ssi_uid,
+				     .status = info.ssi_status,
+				     .value = info.ssi_ptr };
+	return 0;
+}
+
+static void signals_mask(const struct ri_kernel *kernel, int how, uint64_t set,
+			 uint64_t *before)
+{
+	const sigset_t signals = set_of_bits(set);
+	sigset_t blocked;
+
+	(void)kernel;
+	pthread_sigmask(how, &signals, &blocked);
+	if (before)
+		*before = bits_of_set(&blocked);
+}
+
 const struct ri_kernel ri_kernel_linux = {
 	.ring_open = ring_open,
 	.ring_close = ring_close,
@@ -284,4 +344,7 @@ const struct ri_kernel ri_kernel_linux = {
 	.affinity_set = affinity_set,
 	.thread_start = thread_start,
 	.thread_join = thread_join,
+	.signals_open = signals_open,
+	.signals_take = signals_take,
+	.signals_mask = signals_mask,
 };

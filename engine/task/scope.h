@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Scopes: the one structure inside groups, deadlines, shields, idle sections,
- * callbacks, tickers, streams and outputs.
+ * callbacks, tickers, streams, outputs and signals.
  *
  *	task -> innermost scope -> parent -> ... -> scope of its group -> ...
  *
@@ -17,10 +17,11 @@
  * Draining marks everything inside too, shields or not, but cancels idle
  * sections only.
  *
- * A task ends its scopes innermost first, but for tickers, streams and outputs,
- * closed in any order: they are scopes only so that one left open is found.
- * Nothing ends them alone, so what they have come to is what the scope around
- * them has, and they can be taken out from between it and what is inside.
+ * A task ends its scopes innermost first, but for tickers, streams, outputs and
+ * signals, closed in any order: they are scopes only so that one left open is
+ * found. Nothing ends them alone, so what they have come to is what the scope
+ * around them has, and they can be taken out from between it and what is
+ * inside.
  */
 #ifndef RI_TASK_SCOPE_H
 #define RI_TASK_SCOPE_H
@@ -38,6 +39,7 @@ enum ri_scope_kind {
 	RI_SCOPE_TICKER,
 	RI_SCOPE_STREAM,
 	RI_SCOPE_OUTPUT,
+	RI_SCOPE_SIGNALS,
 };
 
 /* Not values that memory is likely to have by itself. */
@@ -87,8 +89,8 @@ void ri_scope_due(struct rota_timer *timer);
 /* Ends the innermost scope of its owner. */
 void ri_scope_close(struct ri_tasks *tasks, struct rota_scope *scope);
 
-/* Takes a ticker, stream or output out of its owner's scopes, innermost or not.
- */
+/* Takes a ticker, stream, output or set of signals out of its owner's scopes,
+ * innermost or not. */
 void ri_scope_remove(struct ri_tasks *tasks, struct rota_scope *scope);
 
 /* Cancels: marks, interrupts. Does nothing to a scope that is over already. */

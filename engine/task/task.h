@@ -133,6 +133,7 @@ struct ri_tasks {
 	struct rota_chain **descriptors; /* operations, by descriptor */
 	uint8_t *copied; /* by descriptor: sends in a row that were to be
 			    without a copy, and were not */
+	struct rota_link signals; /* sets of them that are open */
 	struct rota_link starved; /* tasks that wait for a descriptor */
 	int64_t starved_told_ns;  /* when that was last told */
 	struct ri_shots shots;    /* the operations of streams */

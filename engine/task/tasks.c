@@ -314,6 +314,7 @@ int ri_tasks_init(struct ri_tasks *tasks,
 	ri_list_init(&tasks->sweeps);
 	ri_fifo_init(&tasks->cancels);
 	ri_fifo_init(&tasks->retries);
+	ri_list_init(&tasks->signals);
 	ri_list_init(&tasks->starved);
 	ri_shots_init(&tasks->shots);
 	tasks->shots.max = options->shots_max ? options->shots_max

@@ -98,14 +98,14 @@ struct rota_config {
  *	-EBUSY    an engine runs on this thread already
  *
  * While it runs, SIGPIPE and every signal that had a handler when it started
- * are blocked on this thread: handlers would run on a task's small stack. Await
- * them with signalfd(2) and rota_read, or take them on another thread. Signals
- * without a handler do as they always do. Threads of other loops block every
- * signal but those that their own instructions raise. A program that a task
- * executes inherits the blocked ones (execve(2)). In a child of fork(2) a task
- * may only execute a program or _exit(2): the ring is the parent's; whatever
- * else it does with that engine, returning too, aborts the child. `config` may
- * be NULL.
+ * are blocked on this thread: handlers would run on a task's small stack.
+ * Await them (signal.h), or take them on another thread. Signals without a
+ * handler do as they always do, but for those that a task has opened. Threads
+ * of other loops block every signal but those that their own instructions
+ * raise. A program that a task executes inherits the blocked ones (execve(2)).
+ * In a child of fork(2) a task may only execute a program or _exit(2): the ring
+ * is the parent's; whatever else it does with that engine, returning too, aborts
+ * the child. `config` may be NULL.
  *
  * A loop on which nothing can ever happen again while tasks wait aborts the
  * program with a list of them, unless another loop or a foreign thread might

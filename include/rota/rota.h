@@ -26,6 +26,7 @@
 #include "rota/reader.h"
 #include "rota/scope.h"
 #include "rota/shield.h"
+#include "rota/signal.h"
 #include "rota/socket.h"
 #include "rota/span.h"
 #include "rota/stream.h"

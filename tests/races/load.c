@@ -46,8 +46,7 @@
 #define DESCRIPTORS_OF_ONE 10
 /* Mostly; at times it is all of them, more than one turn tells of a cancel. */
 #define SQUAD_MAX 40
-/* Memory that nobody may write to any more. */
-#define POISON 0xa5
+#define POISON 0xa5 /* memory that nobody may write to any more */
 
 /* Who waits, in classes of which there may be hundreds. */
 static const char *const names[] = {
@@ -59,6 +58,7 @@ static const char *const names[] = {
 	"splice",        "splice_full", "futex",       "sleep",
 	"yield",         "dial",        "stream_view", "stream_recv",
 	"stream_accept", "stream_poll", "served_recv", "served_accept",
+	"signal",
 };
 #define NAMES (sizeof(names) / sizeof(names[0]))
 

@@ -401,6 +401,33 @@ static int thread_start(const struct ri_kernel *table, struct ri_thread *thread)
 		     : ri_kernel_linux.thread_start(&ri_kernel_linux, thread);
 }
 
+/* To change what is open cannot fail. */
+static int signals_open(const struct ri_kernel *table, int fd, uint64_t set)
+{
+	const int error = note(kernel_of(table), TEST_SIGNALS_OPEN, fd);
+
+	return error && fd < 0 ? error
+			       : ri_kernel_linux.signals_open(&ri_kernel_linux,
+							      fd, set);
+}
+
+static int signals_take(const struct ri_kernel *table, int fd,
+			struct ri_signal *taken)
+{
+	const int error = note(kernel_of(table), TEST_SIGNALS_TAKE, fd);
+
+	return error ? error
+		     : ri_kernel_linux.signals_take(&ri_kernel_linux, fd,
+						    taken);
+}
+
+static void signals_mask(const struct ri_kernel *table, int how, uint64_t set,
+			 uint64_t *before)
+{
+	(void)table;
+	ri_kernel_linux.signals_mask(&ri_kernel_linux, how, set, before);
+}
+
 void test_kernel_init(struct test_kernel *kernel)
 {
 	memset(kernel, 0, sizeof(*kernel));
@@ -435,6 +462,9 @@ void test_kernel_init(struct test_kernel *kernel)
 		.affinity_set = ri_kernel_linux.affinity_set,
 		.thread_start = thread_start,
 		.thread_join = ri_kernel_linux.thread_join,
+		.signals_open = signals_open,
+		.signals_take = signals_take,
+		.signals_mask = signals_mask,
 	};
 }
 

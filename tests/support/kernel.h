@@ -51,6 +51,8 @@ enum test_call {
 	TEST_PROCESS_WAIT, /* (options) */
 	TEST_EVENT_OPEN,   /* (0) */
 	TEST_THREAD_START, /* (0) */
+	TEST_SIGNALS_OPEN, /* (descriptor, -1: a new one) */
+	TEST_SIGNALS_TAKE, /* (descriptor) */
 	TEST_ANY_CALL,     /* each of them */
 	TEST_CALLS,
 };

@@ -103,6 +103,7 @@ struct victim {
 	uint32_t word;         /* of memory, that it waits for */
 	size_t junk;           /* bytes before its own in `sink` */
 	int child;             /* a process that it waits for; 0: none */
+	int thread;            /* the loop's */
 	bool told;             /* ... to end */
 	char path[48];         /* of a file; "": none */
 	unsigned char *buffer; /* VICTIM_BYTES */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Victims that wait for what is none of the engine's: a thread that changes
- * memory, a process that ends.
+ * memory, a process that ends, a signal.
  */
 #include "rota/rota.h"
 #include "support/victim.h"
@@ -9,8 +9,12 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/futex.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdatomic.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #define OP_WAITID 50 /* liburing 2.3 has neither, Linux 6.7 both */
@@ -114,12 +118,78 @@ static void check_child(struct victim *victim)
 	}
 }
 
+/* A real-time signal, each of which counts, sent to the loop's thread, where it
+ * stays blocked: so what a closed set has not taken is still there. Each is for
+ * any of those who wait. */
+static atomic_uint signals_sent, signals_taken;
+
+static int set_up_signal(struct victim *victim)
+{
+	sigset_t set;
+
+	victim->thread = (int)gettid();
+	sigemptyset(&set);
+	sigaddset(&set, SIGRTMIN);
+	return -pthread_sigmask(SIG_BLOCK, &set, NULL);
+}
+
+static int call_signal(struct victim *victim)
+{
+	struct rota_signals signals;
+	int result = rota_cancelled();
+
+	(void)victim;
+	if (!result)
+		result = rota_signals_open(&signals, SIGRTMIN);
+	if (result)
+		return result;
+	result = rota_signals_wait(&signals, NULL);
+	if (result > 0)
+		atomic_fetch_add(&signals_taken, 1);
+	rota_signals_close(&signals);
+	return result;
+}
+
+static void send_signal(struct victim *victim)
+{
+	if (!tgkill(getpid(), victim->thread, SIGRTMIN))
+		atomic_fetch_add(&signals_sent, 1);
+}
+
+/* Takes those that were left. */
+static void check_signal(struct victim *victim)
+{
+	const struct timespec none = { 0 };
+	sigset_t set;
+
+	sigemptyset(&set);
+	sigaddset(&set, SIGRTMIN);
+	while (sigtimedwait(&set, NULL, &none) == SIGRTMIN)
+		atomic_fetch_add(&signals_taken, 1);
+	referee_expect(victim->referee, "signals taken of those sent",
+		       atomic_load(&signals_taken), atomic_load(&signals_sent));
+}
+
+/* The kernel's last word is about the close. */
+static int expected_signal(const struct victim *victim,
+			   const struct verdict *verdict)
+{
+	if (victim->result > 0)
+		return SIGRTMIN;
+	return verdict->told   ? victim->result
+	       : verdict->code ? verdict->code
+			       : -EIO;
+}
+
 const struct victim_class victim_foreign[] = {
 	{ "futex", .set_up = set_up_futex, .call = call_futex,
 	  .complete = wake_futex, .check = check_futex },
 	{ "waitid", VICTIM_SLOW, .set_up = set_up_child,
 	  .prepare = prepare_child, .call = call_waitid, .complete = end_child,
 	  .check = check_child },
+	{ "signal", VICTIM_MANY, .set_up = set_up_signal, .call = call_signal,
+	  .complete = send_signal, .check = check_signal,
+	  .expected = expected_signal },
 };
 const unsigned victim_foreign_count =
 	sizeof(victim_foreign) / sizeof(victim_foreign[0]);
