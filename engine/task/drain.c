@@ -17,7 +17,8 @@
 /* How many lines a drain writes about who is left. */
 #define STRAGGLERS_TOLD 16
 
-/* Names members of one group. Returns how many were named before and now. */
+/* Names members of one group, but not those in the background, who stay as long
+ * as the others do. Returns how many were named before and now. */
 static unsigned tell_members(struct ri_tasks *tasks, struct rota_group *group,
 			     unsigned told)
 {
@@ -28,7 +29,8 @@ static unsigned tell_members(struct ri_tasks *tasks, struct rota_group *group,
 		const struct rota_task *task =
 			ri_container(link, struct rota_task, member);
 
-		if (told++ >= STRAGGLERS_TOLD)
+		if (task->fiber.flags & RI_TASK_BACKGROUND ||
+		    told++ >= STRAGGLERS_TOLD)
 			continue;
 		ri_task_describe(tasks, task, line);
 		ri_log(&tasks->loop.log, "the grace is over: %s", line);

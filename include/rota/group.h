@@ -273,9 +273,9 @@ void rota_group_cancel(struct rota_group *group,
  * inside (idle.h) ends at once with -ESHUTDOWN, also the owner and groups of
  * members; everybody else goes on, for at most grace_ns. Then the group is
  * cancelled, with -ESHUTDOWN as the cause, after a line in the log for each of
- * the first 16 tasks that are left. A grace of 0 or less ends at once,
- * ROTA_NEVER never does. A later call can shorten the grace, not lengthen it;
- * a group that is cancelled stays so.
+ * the first 16 tasks that are left (background members do not count). A grace
+ * of 0 or less ends at once, ROTA_NEVER never does. A later call can shorten
+ * the grace, not lengthen it; a group that is cancelled stays so.
  *
  * Cannot fail, never suspends, does not wait: rota_group_wait does, and
  * returns 0 if all ended in time without failing (a race that nobody won:

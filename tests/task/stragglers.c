@@ -102,6 +102,29 @@ static void members_of_groups_inside_are_named_too(void **state)
 	assert_false(test_log_has(&left.log, "more tasks"));
 }
 
+static int leave_one_in_front(void *arg)
+{
+	struct left *left = arg;
+	int error;
+
+	rota_group_open(&left->group, NULL);
+	error = rota_go_background(&left->group, leave_one_inside, left);
+	error |= rota_go(&left->group, work, ROTA_SECOND);
+	rota_group_drain(&left->group, 1);
+	return error ? error : rota_group_wait(&left->group);
+}
+
+static void
+who_is_in_the_background_is_not_named_but_its_members_are(void **state)
+{
+	struct left left = { .log = { .lines = 0 } };
+
+	(void)state;
+	run_timed(leave_one_in_front, &left);
+	assert_int_equal(left.log.lines, 2);
+	assert_int_equal(count_words(left.log.text, " work (spawned at "), 2);
+}
+
 /* It outlives the cancel, and the time at which the grace would be over. */
 static int work_shielded(void *value)
 {
@@ -188,6 +211,8 @@ int main(void)
 		cmocka_unit_test(
 			sixteen_who_are_left_are_named_and_the_others_counted),
 		cmocka_unit_test(members_of_groups_inside_are_named_too),
+		cmocka_unit_test(
+			who_is_in_the_background_is_not_named_but_its_members_are),
 		cmocka_unit_test(
 			nobody_is_named_after_a_cancel_within_the_grace),
 		cmocka_unit_test(to_name_them_takes_little_stack),
