@@ -36,7 +36,7 @@ void ri_signals_block_all(sigset_t *before)
 
 	sigfillset(&blocked);
 	for (int signal = 1; signal <= SIGRTMAX; signal++)
-		if (is_synchronous(signal))
+		if (ri_signal_is_synchronous(signal))
 			sigdelset(&blocked, signal);
 	pthread_sigmask(SIG_SETMASK, &blocked, before);
 }
