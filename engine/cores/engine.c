@@ -34,8 +34,8 @@ static int refuse(const struct ri_log *log, const struct rota_config *config)
 	}
 	if (ri_switch_shadowed()) {
 		ri_log(log,
-		       "this thread has a shadow stack (CET): tasks cannot "
-		       "run; glibc.cpu.x86_shstk=off in GLIBC_TUNABLES "
+		       "this thread has a shadow stack (CET, GCS): tasks cannot "
+		       "run; " RI_SWITCH_TUNABLE " in GLIBC_TUNABLES "
 		       "switches it off");
 		return -ENOTSUP;
 	}

@@ -5,62 +5,44 @@
 #include "stack/switch.h"
 
 #include "ring/linux.h"
+#include "stack/control.h"
 #include "stack/fiber.h"
+#include "support/child.h"
 #include "support/run.h"
 
 #include <setjmp.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <string.h>
+#include <unistd.h>
+#include <unwind.h>
 
 #include <cmocka.h>
 
-#define REGISTERS 6 /* rbx, rbp, r12 to r15 */
 #define ROUNDS 3
+#define FRAMES 32
 
-/* ri_switch with these registers; what they are when it has come back. */
-void switch_with(void **save, void *to, const uint64_t in[REGISTERS],
-		 uint64_t out[REGISTERS]);
+/* What the assembly below names. */
+uintptr_t entry_sp; /* the stack pointer at the entry of a fresh stack */
+void note_frame(void *argument);
 
-__asm__(".text\n"
-	"switch_with:\n"
-	"	endbr64\n"
-	"	pushq	%rbx\n"
-	"	pushq	%rbp\n"
-	"	pushq	%r12\n"
-	"	pushq	%r13\n"
-	"	pushq	%r14\n"
-	"	pushq	%r15\n"
-	"	pushq	%rcx\n"
-	"	movq	0(%rdx), %rbx\n"
-	"	movq	8(%rdx), %rbp\n"
-	"	movq	16(%rdx), %r12\n"
-	"	movq	24(%rdx), %r13\n"
-	"	movq	32(%rdx), %r14\n"
-	"	movq	40(%rdx), %r15\n"
-	"	call	ri_switch\n"
-	"	popq	%rcx\n"
-	"	movq	%rbx, 0(%rcx)\n"
-	"	movq	%rbp, 8(%rcx)\n"
-	"	movq	%r12, 16(%rcx)\n"
-	"	movq	%r13, 24(%rcx)\n"
-	"	movq	%r14, 32(%rcx)\n"
-	"	movq	%r15, 40(%rcx)\n"
-	"	popq	%r15\n"
-	"	popq	%r14\n"
-	"	popq	%r13\n"
-	"	popq	%r12\n"
-	"	popq	%rbp\n"
-	"	popq	%rbx\n"
-	"	ret\n");
+#if defined(__x86_64__)
+#include "stack/registers_x86_64.h"
+#else
+#include "stack/registers_aarch64.h"
+#endif
 
 struct fixture {
 	struct ri_stacks stacks;
 	struct ri_stack *stack;
 	struct ri_fiber thread, fiber;
 	uint64_t out[ROUNDS][REGISTERS]; /* what the fiber saw */
-	uint64_t entry_frame;            /* the stack pointer at its start */
 	uint64_t control[4];             /* its control words, by and by */
+	double quotients[2];             /* what it divided, by and by */
+	void *argument;                  /* what its entry was called with */
+	uintptr_t frames[FRAMES];        /* its call chain, innermost first */
+	unsigned depth;                  /* frames of it */
 };
 
 static int setup(void **state)
@@ -148,25 +130,6 @@ static void registers_of_a_callee_survive_in_both_contexts(void **state)
 	}
 }
 
-/* MXCSR (rounding in bits 13, 14) and the x87 control word (bits 10, 11), as
- * ri_switch_control gives them. */
-static void set_control(uint64_t words)
-{
-	const uint32_t mxcsr = (uint32_t)words;
-	const uint16_t x87 = (uint16_t)(words >> 32);
-
-	__asm__ volatile("ldmxcsr %0" : : "m"(mxcsr));
-	__asm__ volatile("fldcw %0" : : "m"(x87));
-}
-
-static uint64_t rounding(unsigned mode)
-{
-	const uint64_t mxcsr = 0x1f80 | mode << 13;
-	const uint64_t x87 = 0x037f | mode << 10;
-
-	return mxcsr | x87 << 32;
-}
-
 static void change_control(void *argument)
 {
 	struct fixture *fixture = argument;
@@ -199,12 +162,66 @@ static void control_words_belong_to_each_context(void **state)
 	assert_true(seen[1] == rounding(0));
 }
 
-static void note_frame(void *argument)
+/* One third, in the rounding of the moment. */
+static double third(void)
+{
+	volatile double one = 1, three = 3;
+
+	return one / three;
+}
+
+static void divide(void *argument)
 {
 	struct fixture *fixture = argument;
 
-	fixture->entry_frame = (uint64_t)(uintptr_t)__builtin_frame_address(0);
 	ri_fiber_land(&fixture->fiber);
+	fixture->quotients[0] = third();
+	back(fixture, false);
+	fixture->quotients[1] = third();
+	back(fixture, true);
+}
+
+static void each_context_rounds_its_own_way(void **state)
+{
+	struct fixture *fixture = *state;
+	const uint64_t before = ri_switch_control();
+	const uint64_t given = rounding(UP);
+	double quotients[2];
+
+	set_control(rounding(DOWN));
+	start(fixture, divide, &given);
+	quotients[0] = third();
+	resume(fixture);
+	quotients[1] = third();
+	set_control(before);
+	assert_true(fixture->quotients[0] > 1 / 3.0);
+	assert_true(fixture->quotients[1] == fixture->quotients[0]);
+	assert_true(quotients[0] < fixture->quotients[0]);
+	assert_true(quotients[1] == quotients[0]);
+}
+
+static void control_words_that_were_changed_are_put_back(void **state)
+{
+	const uint64_t before = ri_switch_control();
+	uint64_t seen[2];
+
+	(void)state;
+	set_control(rounding(TO_ZERO));
+	ri_switch_control_restore(&before);
+	seen[0] = ri_switch_control();
+	ri_switch_control_restore(&before);
+	seen[1] = ri_switch_control();
+	set_control(before);
+	assert_true(seen[0] == before);
+	assert_true(seen[1] == before);
+}
+
+void note_frame(void *argument)
+{
+	struct fixture *fixture = argument;
+
+	ri_fiber_land(&fixture->fiber);
+	fixture->argument = argument;
 	back(fixture, true);
 }
 
@@ -212,74 +229,101 @@ static void a_fresh_stack_begins_at_its_top_and_is_aligned(void **state)
 {
 	struct fixture *fixture = *state;
 	const uint64_t control = ri_switch_control();
-	const uint64_t top = (uint64_t)(uintptr_t)fixture->stack->top;
+	const uintptr_t top = (uintptr_t)fixture->stack->top;
 
-	start(fixture, note_frame, &control);
-	/* The frame address is that of the saved %rbp: 16 below the caller's
-	 * aligned stack pointer. */
-	assert_int_equal(fixture->entry_frame, top - 16);
+	start(fixture, enter_and_note, &control);
+	assert_int_equal(entry_sp, top - CALL_BYTES);
 	assert_int_equal(top % 16, 0);
+	assert_ptr_equal(fixture->argument, fixture);
+}
+
+static _Unwind_Reason_Code note_caller(struct _Unwind_Context *context,
+				       void *argument)
+{
+	struct fixture *fixture = argument;
+
+	const uintptr_t address = (uintptr_t)_Unwind_GetIP(context);
+
+	if (fixture->depth == FRAMES)
+		return _URC_NORMAL_STOP;
+	if (address) /* the end of the chain is told, too */
+		fixture->frames[fixture->depth++] = address;
+	return _URC_NO_REASON;
+}
+
+static __attribute__((noinline)) void unwind(struct fixture *fixture)
+{
+	_Unwind_Backtrace(note_caller, fixture);
+	__asm__ volatile("");
+}
+
+static void unwind_twice(void *argument)
+{
+	struct fixture *fixture = argument;
+
+	ri_fiber_land(&fixture->fiber);
+	unwind(fixture);
+	back(fixture, false);
+	fixture->depth = 0;
+	unwind(fixture);
+	back(fixture, true);
+}
+
+/* unwind, unwind_twice, and the function that called that. */
+static void check_chain(const struct fixture *fixture)
+{
+	const uintptr_t start = (uintptr_t)ri_switch_start;
+
+	assert_int_equal(fixture->depth, 3);
+	assert_in_range(fixture->frames[2], start + 1, start + 256);
+}
+
+static void a_backtrace_ends_with_the_entry(void **state)
+{
+	struct fixture *fixture = *state;
+	const uint64_t control = ri_switch_control();
+
+	start(fixture, unwind_twice, &control);
+	check_chain(fixture);
+	resume(fixture);
+	check_chain(fixture);
+}
+
+static void be_misled(void)
+{
+	_exit(7);
+}
+
+/* Somebody overwrites the address that a suspended context returns to. */
+static int mislead(void *argument)
+{
+	struct fixture *fixture = argument;
+	const uint64_t control = ri_switch_control();
+	void (*where)(void) = be_misled;
+	char *saved;
+
+	start(fixture, keep_registers, &control);
+	saved = (char *)fixture->fiber.sp + RETURN_OFFSET;
+	memcpy(saved, &where, sizeof(where));
+	resume(fixture);
+	return 0;
+}
+
+static void a_return_address_is_signed_where_others_are(void **state)
+{
+	struct test_child child;
+
+	if (!returns_are_signed())
+		test_skip("return addresses are not signed here");
+	test_child_run(&child, mislead, *state);
+	assert_int_equal(child.status, -1);
+	assert_in_range(child.signal, 1, SIGRTMAX);
 }
 
 static void there_is_no_shadow_stack_here(void **state)
 {
 	(void)state;
 	assert_false(ri_switch_shadowed());
-}
-
-/* The same for tasks. */
-struct words {
-	uint64_t first[2], after[2], spawner;
-};
-
-struct rounder {
-	struct words *words;
-	unsigned index;
-};
-
-static int round_my_way(void *value)
-{
-	const struct rounder *me = value;
-
-	me->words->first[me->index] = ri_switch_control();
-	set_control(rounding(me->index + 1));
-	rota_yield();
-	rota_yield();
-	me->words->after[me->index] = ri_switch_control();
-	return 0;
-}
-
-static int round_three_ways(void *arg)
-{
-	struct words *words = arg;
-	const uint64_t before = ri_switch_control();
-	struct rota_group group;
-
-	set_control(rounding(3));
-	rota_group_open(&group, NULL);
-	for (unsigned i = 0; i < 2; i++) {
-		const struct rounder rounder = { words, i };
-
-		if (rota_go(&group, round_my_way, rounder))
-			return -1;
-	}
-	rota_group_wait(&group);
-	words->spawner = ri_switch_control();
-	set_control(before);
-	return 0;
-}
-
-static void tasks_start_with_the_control_words_of_the_thread(void **state)
-{
-	struct words words = { 0 };
-
-	(void)state;
-	assert_int_equal(test_run(round_three_ways, &words), 0);
-	assert_true(words.spawner == rounding(3));
-	for (unsigned i = 0; i < 2; i++) {
-		assert_true(words.first[i] == ri_switch_control());
-		assert_true(words.after[i] == rounding(i + 1));
-	}
 }
 
 #define CASE(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
@@ -289,10 +333,12 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		CASE(registers_of_a_callee_survive_in_both_contexts),
 		CASE(control_words_belong_to_each_context),
+		CASE(each_context_rounds_its_own_way),
+		cmocka_unit_test(control_words_that_were_changed_are_put_back),
 		CASE(a_fresh_stack_begins_at_its_top_and_is_aligned),
+		CASE(a_backtrace_ends_with_the_entry),
+		CASE(a_return_address_is_signed_where_others_are),
 		cmocka_unit_test(there_is_no_shadow_stack_here),
-		cmocka_unit_test(
-			tasks_start_with_the_control_words_of_the_thread),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

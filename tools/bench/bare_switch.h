@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The least that a switch of contexts can be, for the baselines: it saves
- * what the System V ABI asks a callee to preserve (rbx, rbp, r12 to r15, the
- * control words of SSE and x87) on the stack that is left, and ends in `ret`.
+ * what the ABI asks a callee to preserve (registers, and the control words of
+ * the floating point unit) on the stack that is left, and ends in `ret`.
  * No queue, no checks, no unwinding: nobody is meant to use it for more.
  */
 #ifndef BENCH_BARE_SWITCH_H
