@@ -6,8 +6,7 @@
 #include <errno.h>
 #include <string.h>
 #include <sys/mman.h>
-
-#define PAGE_BYTES ((size_t)4096)
+#include <unistd.h>
 
 /* A slab's size: large enough that a million stacks need few mappings, small
  * enough to be charged whole under vm.overcommit_memory=2. */
@@ -20,7 +19,7 @@
 
 /* What the colour and rota's own frames take, so that what is called usable
  * is. */
-#define OWN_BYTES PAGE_BYTES
+#define OWN_BYTES ((size_t)4096)
 
 #define ADVICE_GUARD_INSTALL 102 /* MADV_GUARD_INSTALL, Linux 6.13 */
 
@@ -46,6 +45,7 @@ void ri_stacks_init(struct ri_stacks *stacks, const struct ri_kernel *kernel,
 	stacks->kernel = kernel;
 	stacks->log = *log;
 	stacks->guard_install = guard_install;
+	stacks->page_bytes = (size_t)sysconf(_SC_PAGESIZE);
 	for (unsigned i = 0; i < RI_STACK_CLASSES; i++) {
 		struct ri_stack_class *class = &stacks->classes[i];
 
@@ -94,21 +94,33 @@ void ri_stacks_fini(struct ri_stacks *stacks)
 	}
 }
 
-static size_t slot_bytes(const struct ri_stack_class *class)
+static size_t pages(const struct ri_stacks *stacks, size_t bytes)
 {
-	return class->usable_bytes + RI_STACK_GUARD_BYTES + OWN_BYTES;
+	return (bytes + stacks->page_bytes - 1) / stacks->page_bytes *
+	       stacks->page_bytes;
+}
+
+static size_t guard_bytes(const struct ri_stacks *stacks)
+{
+	return pages(stacks, RI_STACK_GUARD_BYTES);
+}
+
+static size_t slot_bytes(const struct ri_stacks *stacks,
+			 const struct ri_stack_class *class)
+{
+	return guard_bytes(stacks) +
+	       pages(stacks, class->usable_bytes + OWN_BYTES);
 }
 
 static int map_slab(struct ri_stacks *stacks, struct ri_stack_class *class)
 {
-	const size_t slot = slot_bytes(class);
+	const size_t slot = slot_bytes(stacks, class);
 	const size_t fitting = SLAB_BYTES / slot;
 	const size_t count = fitting < SLAB_STACKS_MIN ? SLAB_STACKS_MIN
 						       : fitting;
 	const size_t table =
-		(sizeof(struct ri_slab) + count * sizeof(struct ri_stack) +
-		 PAGE_BYTES - 1) /
-		PAGE_BYTES * PAGE_BYTES;
+		pages(stacks,
+		      sizeof(struct ri_slab) + count * sizeof(struct ri_stack));
 	const size_t bytes = table + count * slot;
 	struct ri_slab *slab;
 	void *start;
@@ -148,7 +160,7 @@ static int forbid(struct ri_stacks *stacks, char *start)
 		return -EAGAIN;
 	}
 	error = stacks->kernel->forbid(stacks->kernel, start,
-				       RI_STACK_GUARD_BYTES);
+				       guard_bytes(stacks));
 	if (!error)
 		stacks->forbidden++;
 	return error;
@@ -158,7 +170,7 @@ static int guard(struct ri_stacks *stacks, char *start)
 {
 	if (stacks->guard_install) {
 		const int error = stacks->kernel->advise(stacks->kernel, start,
-							 RI_STACK_GUARD_BYTES,
+							 guard_bytes(stacks),
 							 ADVICE_GUARD_INSTALL);
 
 		/* an older kernel, or locked memory (mlockall) */
@@ -174,14 +186,14 @@ static int carve(struct ri_stacks *stacks, struct ri_stack_class *class)
 {
 	struct ri_slab *slab = class->slabs;
 	struct ri_stack *stack = &slab->stacks[slab->made];
-	char *slot = slab->slots + slab->made * slot_bytes(class);
+	char *slot = slab->slots + slab->made * slot_bytes(stacks, class);
 	const size_t colour = (slab->made % COLOURS) * COLOUR_BYTES;
 	const int error = guard(stacks, slot);
 
 	if (error < 0)
 		return error;
-	stack->low = slot + RI_STACK_GUARD_BYTES;
-	stack->top = slot + slot_bytes(class) - colour;
+	stack->low = slot + guard_bytes(stacks);
+	stack->top = slot + slot_bytes(stacks, class) - colour;
 #if RI_TSAN
 	stack->tsan = __tsan_create_fiber(0);
 #endif
@@ -267,11 +279,12 @@ const struct ri_stack *ri_stacks_guarding(const struct ri_stacks *stacks,
 		for (slab = class->slabs; slab; slab = slab->next) {
 			const size_t offset =
 				(size_t)((const char *)address - slab->slots);
-			const size_t index = offset / slot_bytes(class);
+			const size_t index = offset / slot_bytes(stacks, class);
 
 			if ((const char *)address >= slab->slots &&
 			    index < slab->made &&
-			    offset % slot_bytes(class) < RI_STACK_GUARD_BYTES)
+			    offset % slot_bytes(stacks, class) <
+				    guard_bytes(stacks))
 				return &slab->stacks[index];
 		}
 	}

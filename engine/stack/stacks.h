@@ -8,8 +8,8 @@
  *	slab   | table | slot 0            | slot 1            | ...
  *	slot           | guard | usable | own frames, top, colour |
  *
- * - The guard is 16 KiB at the low end, put there before the first touch. One
- *   page would be jumped by a frame of 20 KB.
+ * - The guard is 16 KiB at the low end (a page, where pages are larger), put
+ *   there before the first touch. 4 KiB would be jumped by a frame of 20 KB.
  * - Tops are spread over 32 cache-line colours: stacks at the same offset of
  *   aligned blocks fall into the same cache sets, and switching round 1000 of
  *   them cost 53 ns without colours, 13 ns with.
@@ -80,6 +80,7 @@ struct ri_stacks {
 	bool guard_install;             /* MADV_GUARD_INSTALL works */
 	bool told;                      /* the bound was reported once */
 	unsigned forbidden;             /* guards made by mprotect */
+	size_t page_bytes;              /* 4 KiB; on AArch64 also 16 or 64 */
 	struct ri_stack_class classes[RI_STACK_CLASSES];
 };
 

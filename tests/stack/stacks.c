@@ -169,6 +169,38 @@ static void a_stack_is_of_the_size_of_its_class(void **state)
 	}
 }
 
+/* As on kernels with pages of 64 KiB, which AArch64 has. */
+static void check_pages(struct fixture *fixture, unsigned class, size_t page)
+{
+	const struct ri_stacks *stacks = &fixture->stacks;
+	const struct ri_stack *stack;
+	const char *slab;
+
+	assert_int_equal(ri_stacks_reserve(&fixture->stacks, class), 0);
+	stack = ri_stacks_take(&fixture->stacks, class);
+	slab = (const char *)stacks->classes[class].slabs;
+	assert_int_equal((size_t)(stack->low - slab) % page, 0);
+	assert_false(readable(fixture, stack->low - page));
+	assert_false(readable(fixture, stack->low - 1));
+	assert_true(readable(fixture, stack->low));
+	assert_true(readable(fixture, stack->top - 1));
+	assert_ptr_equal(ri_stacks_guarding(stacks, stack->low - page), stack);
+	assert_null(ri_stacks_guarding(stacks, stack->low));
+}
+
+static void guards_and_stacks_are_whole_pages(void **state)
+{
+	struct fixture *fixture = *state;
+	const size_t page = 64 << 10;
+
+	init(fixture, false);
+	fixture->stacks.page_bytes = page;
+	for (unsigned i = 0; i < 3; i++) {
+		check_pages(fixture, i, page);
+		check_pages(fixture, i, page);
+	}
+}
+
 static void tops_have_32_colours(void **state)
 {
 	struct fixture *fixture = *state;
@@ -406,6 +438,7 @@ int main(void)
 		CASE(guards_by_protection_hold_as_well),
 		CASE(a_kernel_without_guards_gets_them_by_protection),
 		CASE(a_stack_is_of_the_size_of_its_class),
+		CASE(guards_and_stacks_are_whole_pages),
 		CASE(tops_have_32_colours),
 		CASE(the_stack_given_back_last_is_taken_first),
 		CASE(one_that_was_used_is_taken_before_one_that_was_not),
