@@ -20,6 +20,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+struct addrinfo;
 struct io_uring;
 struct io_uring_params;
 
@@ -65,6 +66,14 @@ struct ri_signal {
 	unsigned user;  /* ... as whom */
 	int status;     /* of a child */
 	uint64_t value; /* that was sent with it */
+};
+
+/* A name that is looked up: getaddrinfo(3). */
+struct ri_lookup {
+	const char *host;       /* which one */
+	int family;             /* AF_UNSPEC, AF_INET or AF_INET6 */
+	struct addrinfo *found; /* its addresses, for stream sockets */
+	int error;              /* with EAI_SYSTEM: -errno */
 };
 
 struct ri_kernel {
@@ -154,6 +163,12 @@ struct ri_kernel {
 	 * gets what was blocked; or NULL */
 	void (*signals_mask)(const struct ri_kernel *kernel, int how,
 			     uint64_t set, uint64_t *before);
+	/* getaddrinfo(3): 0, or what it says (EAI_...), which is no -errno; on
+	 * threads that may block. And freeaddrinfo(3). */
+	int (*resolve)(const struct ri_kernel *kernel,
+		       struct ri_lookup *lookup);
+	void (*resolve_free)(const struct ri_kernel *kernel,
+			     struct addrinfo *found);
 };
 
 #endif

@@ -28,6 +28,11 @@ static int refuse(const struct ri_log *log, const struct rota_config *config)
 		       RI_BUFFERS_MAX, RI_BUFFER_BYTES_MAX);
 		return -EINVAL;
 	}
+	if (config->offload_threads > RI_OFFLOAD_THREADS_MAX) {
+		ri_log(log, "config.offload_threads is %u, the most is %u",
+		       config->offload_threads, RI_OFFLOAD_THREADS_MAX);
+		return -EINVAL;
+	}
 	if (!config->allocate != !config->release) {
 		ri_log(log, "config.allocate and config.release: both or none");
 		return -EINVAL;
@@ -119,6 +124,20 @@ static void place(struct rota_engine *engine, unsigned count)
 			__atomic_fetch_add(&next_cpu, count, __ATOMIC_RELAXED);
 }
 
+static void set_offload(struct rota_engine *engine)
+{
+	const struct rota_config *config = &engine->config;
+
+	ri_offload_init(&engine->offload,
+			&(struct ri_offload_options){
+				.kernel = engine->kernel,
+				.log = engine->log,
+				.cpus = &engine->cpus,
+				.threads_max = config->offload_threads,
+				.on_abort = config->on_abort,
+				.context = config->context });
+}
+
 static void set_peers(struct rota_engine *engine, unsigned count)
 {
 	engine->peers.count = count;
@@ -164,6 +183,7 @@ int ri_engine_create(struct rota_engine **out, const struct rota_config *config,
 	engine->open = open || count > 1;
 	engine->workers = (struct ri_worker *)(void *)(engine + 1);
 	set_kernel(engine, kernel);
+	set_offload(engine);
 	set_peers(engine, count);
 	place(engine, count);
 	pthread_mutex_init(&engine->mutex, NULL);
@@ -178,6 +198,7 @@ void ri_engine_destroy(struct rota_engine *engine)
 	const struct ri_kernel *kernel = engine->kernel;
 	const size_t bytes = engine->bytes;
 
+	ri_offload_fini(&engine->offload);
 	ri_spread_fini(&engine->peers.spread);
 	pthread_cond_destroy(&engine->moved);
 	pthread_mutex_destroy(&engine->mutex);

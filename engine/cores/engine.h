@@ -14,6 +14,7 @@
 #define RI_CORES_ENGINE_H
 
 #include "cores/cpus.h"
+#include "cores/offload.h"
 #include "rota/engine.h"
 #include "task/peers.h"
 
@@ -42,15 +43,16 @@ struct rota_engine {
 	const struct ri_kernel *kernel; /* Linux, or what a test has made */
 	struct ri_kernel own; /* the same, with memory of the user's */
 	struct ri_log log;
-	unsigned masked;       /* features to leave out */
-	size_t bytes;          /* of this, with its workers */
-	struct ri_peers peers; /* the loops, as they know each other */
-	struct ri_cpus cpus;   /* what the process may use */
-	unsigned first_cpu;    /* where loop 0 is pinned */
-	bool pinned;           /* the threads stay on one processor each */
-	bool open;             /* loops may get mail at any time */
-	pthread_mutex_t mutex; /* of the barriers */
-	pthread_cond_t moved;  /* one of them was passed */
+	unsigned masked;           /* features to leave out */
+	size_t bytes;              /* of this, with its workers */
+	struct ri_peers peers;     /* the loops, as they know each other */
+	struct ri_offload offload; /* threads for calls that block */
+	struct ri_cpus cpus;       /* what the process may use */
+	unsigned first_cpu;        /* where loop 0 is pinned */
+	bool pinned;               /* the threads stay on one processor each */
+	bool open;                 /* loops may get mail at any time */
+	pthread_mutex_t mutex;     /* of the barriers */
+	pthread_cond_t moved;      /* one of them was passed */
 	struct ri_barrier started, ended;
 	struct ri_worker *workers; /* by number */
 };

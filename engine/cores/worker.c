@@ -64,6 +64,7 @@ static int init_tasks(struct ri_worker *worker, unsigned index)
 		.buffers = { .count = config->stream_buffers,
 			     .bytes = config->stream_buffer_bytes },
 		.peers = &engine->peers,
+		.offload = &engine->offload,
 		.index = index,
 		.open = engine->open,
 	};
@@ -134,6 +135,7 @@ int ri_worker_start(struct ri_worker *worker)
 void ri_worker_stop(struct ri_worker *worker)
 {
 	ri_barrier_pass(worker->engine, &worker->engine->ended, 0);
+	ri_offload_leave(&worker->engine->offload, &worker->tasks.loop);
 	ri_signals_restore(&worker->signals);
 	ri_abort_hook_set(NULL, NULL);
 	stop(worker);

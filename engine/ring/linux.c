@@ -9,6 +9,7 @@
 #include <fcntl.h>
 #include <linux/futex.h>
 #include <liburing.h>
+#include <netdb.h>
 #include <signal.h>
 #include <sys/eventfd.h>
 #include <sys/ioctl.h>
@@ -313,6 +314,25 @@ static void signals_mask(const struct ri_kernel *kernel, int how, uint64_t set,
 		*before = bits_of_set(&blocked);
 }
 
+static int resolve(const struct ri_kernel *kernel, struct ri_lookup *lookup)
+{
+	const struct addrinfo wanted = { .ai_family = lookup->family,
+					 .ai_socktype = SOCK_STREAM };
+	int result;
+
+	(void)kernel;
+	errno = 0;
+	result = getaddrinfo(lookup->host, NULL, &wanted, &lookup->found);
+	lookup->error = -errno;
+	return result;
+}
+
+static void resolve_free(const struct ri_kernel *kernel, struct addrinfo *found)
+{
+	(void)kernel;
+	freeaddrinfo(found);
+}
+
 const struct ri_kernel ri_kernel_linux = {
 	.ring_open = ring_open,
 	.ring_close = ring_close,
@@ -347,4 +367,6 @@ const struct ri_kernel ri_kernel_linux = {
 	.signals_open = signals_open,
 	.signals_take = signals_take,
 	.signals_mask = signals_mask,
+	.resolve = resolve,
+	.resolve_free = resolve_free,
 };

@@ -28,6 +28,7 @@
 #include <assert.h>
 #include <stdalign.h>
 
+struct ri_offload;
 struct ri_wait;
 
 enum ri_task_flag {
@@ -139,6 +140,7 @@ struct ri_tasks {
 	struct ri_shots shots;    /* the operations of streams */
 	struct rota_group root;   /* the group of the first task, and of jobs */
 	struct ri_peers *peers;   /* the loops of the engine, this one too */
+	struct ri_offload *offload; /* the engine's threads that may block */
 	struct ri_fifo waiting; /* parcels that found no room, by their mail */
 	struct rota_timer room; /* when they are tried again */
 	uint64_t arrived;       /* tasks that came from other loops, so far */
@@ -205,9 +207,10 @@ struct ri_tasks_options {
 	unsigned tasks_max; /* 0: the default */
 	unsigned shots_max; /* 0: the default */
 	struct ri_buffers_options buffers;
-	struct ri_peers *peers; /* the loops of the engine */
-	unsigned index;         /* which one this is */
-	bool open;              /* others may send it mail at any time */
+	struct ri_peers *peers;     /* the loops of the engine */
+	struct ri_offload *offload; /* its threads that may block */
+	unsigned index;             /* which one this is */
+	bool open;                  /* others may send it mail at any time */
 };
 
 #define RI_TASKS_MAX_DEFAULT 1048576u

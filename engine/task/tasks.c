@@ -320,6 +320,7 @@ int ri_tasks_init(struct ri_tasks *tasks,
 	tasks->shots.max = options->shots_max ? options->shots_max
 					      : RI_SHOTS_MAX_DEFAULT;
 	tasks->shots.buffers_options = options->buffers;
+	tasks->offload = options->offload;
 	error = ri_loop_init(&tasks->loop, &loop);
 	if (error)
 		return error;

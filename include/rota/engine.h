@@ -62,7 +62,10 @@ struct rota_config {
 	                         used for a while in place of those that one
 	                         connection has beyond its due */
 	unsigned stream_buffer_bytes; /* of each; default 4096, at most 1 MiB */
-	bool no_overflow_report; /* leave SIGSEGV alone: a task's overflow then
+	unsigned offload_threads; /* calls of rota_offload that run at a time,
+	                         and, by half of them, names that are looked up;
+	                         default 16, at most 4096. More wait */
+	bool no_overflow_report;  /* leave SIGSEGV alone: a task's overflow then
 	                            dies without being named */
 	/* Gets each line that the engine has to say, without a newline; NULL:
 	 * stderr, with "rota: " before it. Must not suspend, may run on a
@@ -88,9 +91,9 @@ struct rota_config {
  * after one line in the log that names the cause and the mend (whatever had
  * started is undone):
  *
- *	-EINVAL   too many loops, a stack size or stream buffers out of range,
- *	          one of allocate and release, an unknown word in ROTA_MASK, a
- *	          kernel before 6.1
+ *	-EINVAL   too many loops or offload threads, a stack size or stream
+ *	          buffers out of range, one of allocate and release, an unknown
+ *	          word in ROTA_MASK, a kernel before 6.1
  *	-EPERM, -EACCES, -ENOSYS  io_uring is not allowed or not there
  *	-ENOMEM, -EMFILE, -ENFILE, -EAGAIN  no memory, descriptor or thread
  *	-ENOTSUP  this thread has a shadow stack (CET), on which no other

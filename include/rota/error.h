@@ -12,15 +12,20 @@
  *	-ESHUTDOWN   a group drains: you are idle, or ask it for one more task;
  *	             from rota_group_wait: not all ended within the grace
  *	-EAGAIN      full: a bound of the engine is reached, or you asked not
- *	             to wait
+ *	             to wait; from rota_offload and what looks up names: no
+ *	             thread could be started
  *	-EDEADLK     the wait that you asked for could never end
  *	-EBADF       also: the descriptor was closed by another task meanwhile
- *	-ENODATA     the stream ended before all that was asked for had come
+ *	-ENODATA     the stream ended before all that was asked for had come;
+ *	             of a name: it has no address (of that family)
  *	-EMSGSIZE    what a reader, writer or output is asked for is longer than
  *	             its memory
  *	-ETIMEDOUT   also: the kernel took nothing of an output for its write_ns
  *	-ECONNABORTED
  *	             also: a message in an output was cut short (output.h)
+ *	-ENOENT, -ECOMM, -EREMOTEIO
+ *	             also: there is no such name, no name server answers just
+ *	             now, a name server failed (resolve.h has all of them)
  *	-EPIPE       also: the output is being closed
  *	-ENOSYS      this kernel is too old for it; the header says from when on
  *	-EINVAL      an argument that cannot be meant: lengths over INT_MAX,

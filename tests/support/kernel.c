@@ -465,6 +465,8 @@ void test_kernel_init(struct test_kernel *kernel)
 		.signals_open = signals_open,
 		.signals_take = signals_take,
 		.signals_mask = signals_mask,
+		.resolve = ri_kernel_linux.resolve,
+		.resolve_free = ri_kernel_linux.resolve_free,
 	};
 }
 
