@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Listening and dialling: several steps each, all or nothing. Bind, listen and
- * options are plain system calls that do not block: the ring of Linux 6.1 has
- * no operations for them.
+ * Listening: several steps, all or nothing. Bind, listen and options are plain
+ * system calls that do not block: the ring of Linux 6.1 has no operations for
+ * them.
  */
 #include "rota/file.h"
 #include "rota/socket.h"
@@ -91,29 +91,4 @@ int rota_listen_datagram(const char *address, uint16_t port,
 	if (fd < 0)
 		return fd;
 	return keep_or_close(fd, bind_to(fd, &parsed, options));
-}
-
-int rota_dial(const char *address, uint16_t port)
-{
-	struct rota_address parsed;
-	const int fd = open_socket(&parsed, address, port, SOCK_STREAM);
-	int error = 0;
-
-	if (fd < 0)
-		return fd;
-	if (parsed.any.sa_family != AF_UNIX)
-		error = set_flag(fd, IPPROTO_TCP, TCP_NODELAY);
-	if (!error)
-		error = rota_connect(fd, &parsed.any, parsed.bytes);
-	return keep_or_close(fd, error);
-}
-
-int rota_dial_datagram(const char *address, uint16_t port)
-{
-	struct rota_address parsed;
-	const int fd = open_socket(&parsed, address, port, SOCK_DGRAM);
-
-	if (fd < 0)
-		return fd;
-	return keep_or_close(fd, rota_connect(fd, &parsed.any, parsed.bytes));
 }

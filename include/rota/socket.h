@@ -61,10 +61,18 @@ int rota_listen(const char *address, uint16_t port,
 	__attribute__((warn_unused_result));
 
 /* A connected TCP (with TCP_NODELAY) or Unix stream socket to an address as in
- * rota_listen. -EINVAL, -ENODEV as there; else what connect(2) says:
- * -ECONNREFUSED, -ENETUNREACH, -ETIMEDOUT. A connect that is cancelled
- * half-way has its socket closed. */
-int rota_dial(const char *address, uint16_t port)
+ * rota_listen, or to a host by its name. -ENODEV as there; -EINVAL: neither an
+ * address nor a name; else what connect(2) says: -ECONNREFUSED, -ENETUNREACH,
+ * -ETIMEDOUT. A connect that is cancelled half-way has its socket closed.
+ *
+ * A name is looked up by rota_resolve, whose errors are returned (resolve.h);
+ * a cancel ends that at once. If it has several addresses they are raced, as
+ * RFC 8305 asks: the first 16, the two families in turn, a new one every 250 ms
+ * and whenever one has failed. The first that connects is returned, the others
+ * are closed; if none does, the error of the last that failed. Each is tried by
+ * a task: -EAGAIN if the engine has no room for one, unless one that has begun
+ * connects. */
+int rota_dial(const char *host, uint16_t port)
 	__attribute__((warn_unused_result));
 
 /* A UDP or Unix datagram socket that is bound to an address as in rota_listen,
@@ -76,7 +84,7 @@ int rota_listen_datagram(const char *address, uint16_t port,
 
 /* A UDP or Unix datagram socket that is connected to an address, for rota_send
  * and rota_recv. (A Unix one has no name of its own that could be answered
- * to.) Errors as in rota_dial. */
+ * to.) Errors as in rota_dial; names are not looked up. */
 int rota_dial_datagram(const char *address, uint16_t port)
 	__attribute__((warn_unused_result));
 
