@@ -393,6 +393,16 @@ static const struct micro_row rows[] = {
 		.own = micro_lines_own,
 		.base = micro_lines_base,
 	},
+	{
+		.name = "offload",
+		.what = "an empty call on another thread; base: a mutex and "
+			"conditions",
+		.unit = "ns",
+		.work = { .ops = 10000 },
+		.quick = { .ops = 20 },
+		.own = micro_offload_own,
+		.base = micro_offload_base,
+	},
 };
 
 #define ROWS (sizeof(rows) / sizeof(rows[0]))

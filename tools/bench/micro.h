@@ -122,5 +122,7 @@ micro_fn micro_spread_own;
 micro_fn micro_spread_base;
 micro_fn micro_lines_own;
 micro_fn micro_lines_base;
+micro_fn micro_offload_own;
+micro_fn micro_offload_base;
 
 #endif
