@@ -8,11 +8,9 @@
 #include "support/kernel.h"
 #include "support/log.h"
 #include "support/mask.h"
-#include "support/process.h"
 #include "support/run.h"
 #include "support/valve.h"
 
-#include <dirent.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -41,6 +39,9 @@ struct seen {
 	sigset_t signals;     /* blocked on it */
 	cpu_set_t processors; /* that it may use */
 	unsigned passed;
+	atomic_uint joined; /* threads */
+	atomic_bool wakes;  /* a thread wakes the loop right now */
+	bool closed_early;  /* what it wakes it by was closed meanwhile */
 };
 
 struct one {
@@ -345,6 +346,14 @@ static void an_eventfd_that_is_refused_refuses_the_call(void **state)
 	assert_int_equal(seen.codes[1], 0);
 }
 
+static int pause_a_while(void *arg)
+{
+	const struct timespec pause = { .tv_nsec = 10000000 };
+
+	(void)arg;
+	return nanosleep(&pause, NULL);
+}
+
 static void wait_until_idle(unsigned threads)
 {
 	const struct timespec pause = { .tv_nsec = 1000000 };
@@ -376,31 +385,82 @@ static void threads_that_are_idle_end_and_start_again(void **state)
 	assert_int_equal(seen.codes[1], 0);
 }
 
-static unsigned count_threads(void)
+static struct seen *seen_of(const struct ri_kernel *table)
 {
-	DIR *folder = opendir("/proc/self/task");
-	unsigned count = 0;
-
-	while (readdir(folder))
-		count++;
-	closedir(folder);
-	return count;
+	return ri_container(table, struct seen, kernel.table);
 }
 
-static void the_end_of_the_engine_joins_them(void **state)
+static void count_join(const struct ri_kernel *table,
+		       const struct ri_thread *thread)
 {
-	const struct rota_config config = { .offload_threads = 8 };
-	struct seen seen = { .ran = 0 };
-	unsigned threads, mappings;
+	atomic_fetch_add(&seen_of(table)->joined, 1);
+	test_linux()->thread_join(test_linux(), thread);
+}
+
+static void expect_all_joined(int (*fn)(void *), int result)
+{
+	static struct seen seen;
+
+	memset(&seen, 0, sizeof(seen));
+	test_kernel_init(&seen.kernel);
+	seen.kernel.table.thread_join = count_join;
+	assert_int_equal(test_run_with(NULL, &seen.kernel.table, fn, &seen),
+			 result);
+	assert_in_range(seen.joined, 1, CALLS * 3);
+	assert_int_equal(seen.joined, seen.kernel.calls[TEST_THREAD_START]);
+}
+
+static void every_thread_is_joined(void **state)
+{
+	(void)state;
+	expect_all_joined(call_many, 0);
+	expect_all_joined(idle_twice, 42);
+}
+
+static int signal_slowly(const struct ri_kernel *table, int fd)
+{
+	const struct timespec pause = { .tv_nsec = 10000000 };
+	struct seen *seen = seen_of(table);
+	int error;
+
+	atomic_store(&seen->wakes, true);
+	error = test_linux()->event_signal(test_linux(), fd);
+	nanosleep(&pause, NULL);
+	atomic_store(&seen->wakes, false);
+	return error;
+}
+
+static int close_and_look(const struct ri_kernel *table, int fd)
+{
+	struct seen *seen = seen_of(table);
+
+	seen->closed_early = atomic_load(&seen->wakes);
+	return test_linux()->event_close(test_linux(), fd);
+}
+
+static int pause_and_call(void *arg)
+{
+	struct seen *seen = arg;
+
+	seen->codes[0] = rota_offload(note_thread, seen);
+	/* The loop sleeps long before this one comes back. */
+	return rota_offload(pause_a_while, arg);
+}
+
+static void a_loop_is_not_taken_down_while_a_thread_wakes_it(void **state)
+{
+	static struct seen seen;
 
 	(void)state;
-	assert_int_equal(test_run_with(&config, NULL, call_many, &seen), 0);
-	threads = count_threads();
-	mappings = test_process_descriptors();
-	atomic_store(&seen.ran, 0);
-	assert_int_equal(test_run_with(&config, NULL, call_many, &seen), 0);
-	assert_int_equal(count_threads(), threads);
-	assert_int_equal(test_process_descriptors(), mappings);
+	memset(&seen, 0, sizeof(seen));
+	setenv("ROTA_MASK", "ring_message", 1);
+	test_kernel_init(&seen.kernel);
+	seen.kernel.table.event_signal = signal_slowly;
+	seen.kernel.table.event_close = close_and_look;
+	assert_int_equal(test_run_with(NULL, &seen.kernel.table, pause_and_call,
+				       &seen),
+			 0);
+	assert_false(seen.closed_early);
 }
 
 static void signals_are_blocked_there_but_for_faults(void **state)
@@ -463,7 +523,10 @@ int main(void)
 			an_eventfd_that_is_refused_refuses_the_call,
 			test_mask_keep, test_mask_restore),
 		cmocka_unit_test(threads_that_are_idle_end_and_start_again),
-		cmocka_unit_test(the_end_of_the_engine_joins_them),
+		cmocka_unit_test(every_thread_is_joined),
+		cmocka_unit_test_setup_teardown(
+			a_loop_is_not_taken_down_while_a_thread_wakes_it,
+			test_mask_keep, test_mask_restore),
 		cmocka_unit_test(signals_are_blocked_there_but_for_faults),
 		cmocka_unit_test(a_pinned_loop_does_not_pin_its_calls),
 	};

@@ -318,6 +318,16 @@ static void a_deadline_ends_it_wherever_it_is(void **state)
 	}
 }
 
+static void a_deadline_is_told_rather_than_what_failed_before(void **state)
+{
+	struct town *town = new_town(REFUSES " " SILENT);
+
+	(void)state;
+	town->deadline_ns = 100 * ROTA_MILLISECOND;
+	assert_int_equal(visit(town), -ETIME);
+	assert_int_equal(town->attempts, 2);
+}
+
 static void cancel(struct town *town)
 {
 	town->code |= rota_sleep(300 * ROTA_MILLISECOND);
@@ -489,6 +499,8 @@ int main(void)
 		cmocka_unit_test(of_all_that_fail_the_last_error_is_told),
 		cmocka_unit_test(of_hundreds_sixteen_are_tried),
 		cmocka_unit_test(a_deadline_ends_it_wherever_it_is),
+		cmocka_unit_test(
+			a_deadline_is_told_rather_than_what_failed_before),
 		cmocka_unit_test(a_cancel_ends_it_with_the_code_of_the_scope),
 		cmocka_unit_test(a_cancel_ends_it_while_the_name_is_looked_up),
 		cmocka_unit_test(one_that_connects_too_late_is_closed),
