@@ -4,8 +4,9 @@
  *
  *	everything (group)               drained when it is to stop
  *	  stop_on_signals()              in the background
- *	  accept_all()
- *	    connections (group, limited) serve() for each connection
+ *	  accept_all()                   on each loop, or on the first only
+ *	    connections (group, limited) serve() for each connection, on the same
+ *	                                 loop, or on the one with the fewest
  *
  * At the first SIGINT or SIGTERM the outer group drains: whoever is idle ends
  * at once, and who is not has the grace to finish. Nothing that arrived before
@@ -36,13 +37,20 @@
 struct server {
 	struct options options;
 	struct rota_signals stop; /* what stops it */
-	int listener;
 	struct rota_group everything;
+	struct lane *lanes; /* one for each loop that accepts */
+	unsigned count;     /* how many */
+};
+
+/* A listener, and who came by it. */
+struct lane {
+	const struct options *options;
+	int listener;
 	struct rota_group connections;
 };
 
 struct connection {
-	struct server *server;
+	struct lane *lane;
 	int fd;
 	bool last_call; /* the server is to stop */
 };
@@ -81,7 +89,7 @@ static void hang_up(const struct connection *connection)
 static int receive_in_time(const struct connection *connection, char *buffer,
 			   size_t bytes)
 {
-	const int64_t idle_ns = connection->server->options.idle_ns;
+	const int64_t idle_ns = connection->lane->options->idle_ns;
 	struct rota_deadline deadline;
 	int n;
 
@@ -112,7 +120,7 @@ static int receive(struct connection *connection, char *buffer, size_t bytes)
 static int reply(const struct connection *connection, const char *buffer,
 		 size_t bytes)
 {
-	const int64_t idle_ns = connection->server->options.idle_ns;
+	const int64_t idle_ns = connection->lane->options->idle_ns;
 	struct rota_deadline idle;
 	bool expired;
 	size_t done;
@@ -180,7 +188,7 @@ static int serve(void *value)
 static int view_in_time(const struct connection *connection,
 			struct rota_stream *stream, struct rota_view *view)
 {
-	const int64_t idle_ns = connection->server->options.idle_ns;
+	const int64_t idle_ns = connection->lane->options->idle_ns;
 	struct rota_deadline deadline;
 	int n;
 
@@ -249,10 +257,10 @@ static int serve_landed(struct rota_stream *stream, void *arg)
 	return n ? end(record, n) : 0;
 }
 
-static int serve_record(struct server *server, struct connection connection)
+static int serve_record(struct lane *lane, struct connection connection)
 {
 	const struct rota_stream_options options = {
-		.idle_ns = server->options.idle_ns
+		.idle_ns = lane->options->idle_ns
 	};
 	struct record *record = malloc(sizeof(*record));
 	int error;
@@ -266,7 +274,7 @@ static int serve_record(struct server *server, struct connection connection)
 		free(record);
 		return error;
 	}
-	error = rota_stream_serve(&server->connections, &record->stream,
+	error = rota_stream_serve(&lane->connections, &record->stream,
 				  serve_landed, record);
 	if (error) {
 		rota_stream_close(&record->stream);
@@ -276,23 +284,28 @@ static int serve_record(struct server *server, struct connection connection)
 }
 
 /* At the limit it waits: the backlog holds the others. */
-static int hand_over(struct server *server, struct connection connection)
+static int hand_over(struct lane *lane, struct connection connection)
 {
-	switch (server->options.style) {
+	const unsigned loop = lane->options->accept == ACCEPT_LEAST
+				      ? ROTA_LOOP_LEAST
+				      : rota_loop();
+
+	switch (lane->options->style) {
 	case STYLE_STREAM:
-		return rota_go(&server->connections, serve_stream, connection);
+		return rota_go_on(&lane->connections, loop, serve_stream,
+				  connection);
 	case STYLE_SERVE:
-		return serve_record(server, connection);
+		return serve_record(lane, connection);
 	default:
-		return rota_go(&server->connections, serve, connection);
+		return rota_go_on(&lane->connections, loop, serve, connection);
 	}
 }
 
 /* What concerns only this connection is no reason to stop. */
-static int take(struct server *server, int fd)
+static int take(struct lane *lane, int fd)
 {
-	const struct connection connection = { .server = server, .fd = fd };
-	const int error = hand_over(server, connection);
+	const struct connection connection = { .lane = lane, .fd = fd };
+	const int error = hand_over(lane, connection);
 
 	if (error)
 		rota_close(fd);
@@ -320,35 +333,35 @@ static bool has_backlog(int listener)
 
 /* Takes those that had come before: no more of them than a backlog holds, as
  * others may come as fast as these are served. */
-static void take_backlog(struct server *server)
+static void take_backlog(struct lane *lane)
 {
-	for (int i = 0; i <= SOMAXCONN && has_backlog(server->listener); i++) {
-		const int fd = rota_accept(server->listener);
+	for (int i = 0; i <= SOMAXCONN && has_backlog(lane->listener); i++) {
+		const int fd = rota_accept(lane->listener);
 
-		if (fd < 0 || take(server, fd))
+		if (fd < 0 || take(lane, fd))
 			break;
 	}
 }
 
 static int accept_all(void *value)
 {
-	struct server *server = *(struct server **)value;
+	struct lane *lane = *(struct lane **)value;
 	const struct rota_group_options options = {
 		.name = "connections",
-		.limit = server->options.connections_max,
+		.limit = lane->options->connections_max,
 		.mode = ROTA_GROUP_KEEP_GOING,
 	};
 	int fd, error = 0;
 
-	rota_group_open(&server->connections, &options);
-	while (!error && (fd = accept_idly(server->listener)) >= 0)
-		error = take(server, fd);
+	rota_group_open(&lane->connections, &options);
+	while (!error && (fd = accept_idly(lane->listener)) >= 0)
+		error = take(lane, fd);
 	if (!error)
 		error = fd;
 	if (error == -ESHUTDOWN)
-		take_backlog(server);
-	rota_close(server->listener); /* who comes now is refused */
-	rota_group_wait(&server->connections);
+		take_backlog(lane);
+	rota_close(lane->listener); /* who comes now is refused */
+	rota_group_wait(&lane->connections);
 	return error;
 }
 
@@ -366,34 +379,88 @@ static int stop_on_signals(void *value)
 	return number;
 }
 
+/* On each loop that accepts. Where one could not begin its listener is still
+ * open. */
+static int start_lanes(struct server *server)
+{
+	int error = 0;
+
+	for (unsigned i = 0; i < server->count; i++) {
+		if (!error)
+			error = rota_go_on(&server->everything, i, accept_all,
+					   &server->lanes[i]);
+		if (error)
+			rota_close(server->lanes[i].listener);
+	}
+	return error;
+}
+
 static int serve_until_stopped(struct server *server)
 {
-	int error, result;
+	int error, failed, result;
 
 	rota_group_open(&server->everything, NULL);
 	error = rota_go_background(&server->everything, stop_on_signals,
 				   server);
-	if (!error)
-		error = rota_go(&server->everything, accept_all, server);
-	if (error) /* nobody else would */
-		rota_close(server->listener);
+	failed = start_lanes(server);
 	result = rota_group_wait(&server->everything);
 	if (result == -ESHUTDOWN) /* some were left after the grace */
 		result = 0;
-	return error ? error : result;
+	return error ? error : failed ? failed : result;
 }
 
-static int listen_on(const struct options *options, char *name, size_t bytes)
+static int listen_on(const struct options *options, uint16_t port, char *name,
+		     size_t bytes)
 {
+	const struct rota_listen_options shared = {
+		.reuse_port = options->accept == ACCEPT_EACH
+	};
 	char path[128];
 
-	snprintf(name, bytes, "%s:%u", options->address, options->port);
+	snprintf(name, bytes, "%s:%u", options->address, port);
 	if (!options->path)
-		return rota_listen(options->address, options->port, NULL);
+		return rota_listen(options->address, port, &shared);
 	snprintf(name, bytes, "unix:%s", options->path);
 	/* One that is too long stays too long: rota_listen says so. */
 	snprintf(path, sizeof(path), "unix:%s", options->path);
 	return rota_listen(path, 0, NULL);
+}
+
+/* The one that the kernel took, if none was asked for. */
+static uint16_t port_of(int listener)
+{
+	struct rota_address address;
+
+	if (rota_local_address(listener, &address))
+		return 0;
+	return ntohs(address.any.sa_family == AF_INET6 ? address.v6.sin6_port
+						       : address.v4.sin_port);
+}
+
+/* All on one port. Returns 0, or -errno with a line on stderr. */
+static int listen_all(struct server *server)
+{
+	uint16_t port = server->options.port;
+	char name[160];
+
+	for (unsigned i = 0; i < server->count; i++) {
+		struct lane *lane = &server->lanes[i];
+
+		lane->options = &server->options;
+		lane->listener =
+			listen_on(&server->options, port, name, sizeof(name));
+		if (lane->listener < 0) {
+			const int error = lane->listener;
+
+			fprintf(stderr, "rota-echo: cannot listen on %s: %s\n",
+				name, strerror(-error));
+			while (i)
+				rota_close(server->lanes[--i].listener);
+			return error;
+		}
+		port = port_of(lane->listener);
+	}
+	return 0;
 }
 
 static void print_name(const struct server *server)
@@ -402,31 +469,54 @@ static void print_name(const struct server *server)
 	char name[160];
 
 	if (server->options.quiet ||
-	    rota_local_address(server->listener, &address) ||
+	    rota_local_address(server->lanes[0].listener, &address) ||
 	    rota_address_print(&address, name, sizeof(name)) < 0)
 		return;
 	printf("rota-echo: listening on %s\n", name);
 	fflush(stdout);
 }
 
+/* How the work was shared. */
+static void print_counters(const struct server *server)
+{
+	struct rota_loop_stats stats;
+
+	for (unsigned i = 0; server->options.counters && i < rota_loops(); i++)
+		if (!rota_loop_stats(i, &stats))
+			printf("rota-echo: loop %u: tasks %llu, from other "
+			       "loops %llu, enters %llu\n",
+			       i, (unsigned long long)stats.tasks,
+			       (unsigned long long)stats.arrived,
+			       (unsigned long long)stats.enters);
+}
+
 static int listen_and_serve(struct server *server)
 {
-	char name[160];
-	int error;
+	int error = listen_all(server);
 
-	server->listener = listen_on(&server->options, name, sizeof(name));
-	if (server->listener < 0) {
-		fprintf(stderr, "rota-echo: cannot listen on %s: %s\n", name,
-			strerror(-server->listener));
-		return server->listener;
-	}
+	if (error)
+		return error;
 	print_name(server);
 	error = serve_until_stopped(server);
 	if (error)
 		fprintf(stderr, "rota-echo: cannot accept: %s\n",
 			strerror(-error));
+	print_counters(server);
 	if (server->options.path)
 		unlink(server->options.path);
+	return error;
+}
+
+static int run_lanes(struct server *server)
+{
+	int error = -ENOMEM;
+
+	server->count = server->options.accept == ACCEPT_EACH ? rota_loops()
+							      : 1;
+	server->lanes = calloc(server->count, sizeof(*server->lanes));
+	if (server->lanes)
+		error = listen_and_serve(server);
+	free(server->lanes);
 	return error;
 }
 
@@ -440,17 +530,18 @@ static int run(void *arg)
 			strerror(-error));
 		return error;
 	}
-	error = listen_and_serve(server);
+	error = run_lanes(server);
 	rota_signals_close(&server->stop);
 	return error;
 }
 
 int main(int argc, char **argv)
 {
-	struct server server = { .listener = -1 };
+	struct server server = { 0 };
 	struct rota_config config = { 0 };
 
 	options_parse(&server.options, argc, argv);
+	config.loops = server.options.loops;
 	config.stream_buffers = server.options.buffers;
 	return rota_run(&config, run, &server) < 0;
 }

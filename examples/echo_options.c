@@ -10,6 +10,7 @@
 #include <getopt.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/resource.h>
 
 /* Descriptors that are not connections: standard ones, ring, listener, signal,
@@ -40,6 +41,9 @@ static const char usage[] =
 	"  --address ADDRESS      to listen on (127.0.0.1)\n"
 	"  --port PORT            0 takes a free one (7777)\n"
 	"  --unix PATH            listen on a Unix socket instead\n"
+	"  --loops N              threads; 0: one for each processor (1)\n"
+	"  --accept least|each    one listener, and each connection to the loop\n"
+	"                         with the fewest; or a listener on each loop\n"
 	"  --stream               receive into buffers that all share\n"
 	"  --serve                the same, and no stack while idle\n"
 	"  --buffers N            that they share (256)\n"
@@ -47,6 +51,7 @@ static const char usage[] =
 	"  --max-connections N    more wait in the backlog (the descriptor "
 	"limit)\n"
 	"  --grace-ms MS          to finish in when stopped (5000)\n"
+	"  --counters             print at the end what each loop did\n"
 	"  --quiet                do not print the address\n"
 	"  --help                 this\n";
 
@@ -81,37 +86,75 @@ static const struct option long_options[] = {
 	{ "stream", no_argument, NULL, 'r' },
 	{ "serve", no_argument, NULL, 's' },
 	{ "buffers", required_argument, NULL, 'b' },
+	{ "loops", required_argument, NULL, 'l' },
+	{ "accept", required_argument, NULL, 'c' },
+	{ "counters", no_argument, NULL, 'n' },
 	{ "quiet", no_argument, NULL, 'q' },
 	{ "help", no_argument, NULL, 'h' },
 	{ NULL, 0, NULL, 0 },
 };
 
-static void take_option(struct options *options, int option)
+static enum accept way_to_accept(const char *text)
 {
-	const long long longest_ms = INT64_MAX / ROTA_MILLISECOND;
+	if (strcmp(text, "each") == 0)
+		return ACCEPT_EACH;
+	if (strcmp(text, "least") != 0) {
+		fprintf(stderr,
+			"rota-echo: --accept wants least or each, not '%s'\n",
+			text);
+		exit(2);
+	}
+	return ACCEPT_LEAST;
+}
 
+static int64_t duration(const char *option)
+{
+	return number(option, optarg, INT64_MAX / ROTA_MILLISECOND) *
+	       ROTA_MILLISECOND;
+}
+
+static void take_number(struct options *options, int option)
+{
 	switch (option) {
-	case 'a':
-		options->address = optarg;
-		break;
 	case 'p':
 		options->port = (uint16_t)number("port", optarg, 65535);
 		break;
-	case 'u':
-		options->path = optarg;
-		break;
 	case 'i':
-		options->idle_ns =
-			number("idle-timeout-ms", optarg, longest_ms) *
-			ROTA_MILLISECOND;
+		options->idle_ns = duration("idle-timeout-ms");
+		break;
+	case 'g':
+		options->grace_ns = duration("grace-ms");
 		break;
 	case 'm':
 		options->connections_max =
 			(unsigned)number("max-connections", optarg, 1 << 20);
 		break;
-	case 'g':
-		options->grace_ns = number("grace-ms", optarg, longest_ms) *
-				    ROTA_MILLISECOND;
+	case 'b':
+		options->buffers = (unsigned)number("buffers", optarg, 8192);
+		break;
+	case 'l':
+		options->loops =
+			(unsigned)number("loops", optarg, ROTA_LOOPS_MAX);
+		if (!options->loops)
+			options->loops = ROTA_LOOPS_ALL;
+		break;
+	default:
+		fprintf(stderr, "rota-echo: --help lists the options\n");
+		exit(2);
+	}
+}
+
+static void take_option(struct options *options, int option)
+{
+	switch (option) {
+	case 'a':
+		options->address = optarg;
+		break;
+	case 'u':
+		options->path = optarg;
+		break;
+	case 'c':
+		options->accept = way_to_accept(optarg);
 		break;
 	case 'r':
 		options->style = STYLE_STREAM;
@@ -119,8 +162,8 @@ static void take_option(struct options *options, int option)
 	case 's':
 		options->style = STYLE_SERVE;
 		break;
-	case 'b':
-		options->buffers = (unsigned)number("buffers", optarg, 8192);
+	case 'n':
+		options->counters = true;
 		break;
 	case 'q':
 		options->quiet = true;
@@ -129,8 +172,7 @@ static void take_option(struct options *options, int option)
 		fputs(usage, stdout);
 		exit(0);
 	default:
-		fprintf(stderr, "rota-echo: --help lists the options\n");
-		exit(2);
+		take_number(options, option);
 	}
 }
 
@@ -149,6 +191,11 @@ void options_parse(struct options *options, int argc, char **argv)
 		refuse("--unix and --address exclude each other");
 	if (!options->address)
 		options->address = "127.0.0.1";
+	if (options->path && options->accept == ACCEPT_EACH)
+		refuse("--unix has one listener: --accept least");
+	/* Members without a stack stay where they were accepted. */
+	if (options->style == STYLE_SERVE && !options->path)
+		options->accept = ACCEPT_EACH;
 	if (!options->connections_max)
 		refuse("--max-connections 0 would accept nobody");
 }

@@ -12,8 +12,16 @@ enum style {
 	STYLE_SERVE,  /* the same by a member without a stack */
 };
 
+/* How connections come to the loops. */
+enum accept {
+	ACCEPT_LEAST, /* one listener; each goes to the loop with the fewest */
+	ACCEPT_EACH,  /* a listener on each loop; the kernel deals them out */
+};
+
 struct options {
 	enum style style;
+	enum accept accept;
+	unsigned loops; /* 0: one for each processor */
 	const char *address;
 	uint16_t port;
 	const char *path; /* of a Unix socket, or NULL */
@@ -22,6 +30,7 @@ struct options {
 	unsigned buffers; /* that streams share; 0: rota's default */
 	int64_t grace_ns;
 	bool quiet;
+	bool counters; /* print what each loop did, at the end */
 };
 
 /* Fills them in from the command line, or says what is wrong with that and

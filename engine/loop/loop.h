@@ -99,9 +99,10 @@ struct ri_loop {
 	alignas(64) struct ri_fiber none; /* what a wake names: never runs */
 	uint64_t sleeps;                  /* how often it has waited */
 	uint64_t mail;                    /* how much has been delivered */
-	unsigned load;    /* `live`, for others to read: atomic */
-	bool listening;   /* mail may come */
-	bool heard;       /* mail has come since it waited */
+	unsigned load;   /* `live`, for others to read: atomic */
+	unsigned coming; /* tasks that others send, because it has few: atomic */
+	bool listening;  /* mail may come */
+	bool heard;      /* mail has come since it waited */
 	bool event_armed; /* the ring polls `event_fd` */
 	int event_fd;     /* an eventfd that wakes it; < 0: its ring does */
 	alignas(64) struct ri_mailbox mailbox; /* what other threads write */

@@ -200,6 +200,7 @@ static int spawn_at(struct rota_group *group, struct rota_start start,
 	struct rota_task *self = ri_task_self("rota_go_on");
 	struct ri_tasks *tasks = ri_tasks_here();
 	struct ri_ask ask = { .what.fn = start.fn,
+			      .what.counted = start.chosen,
 			      .loop = start.loop,
 			      .may_wait = true };
 	int error;
@@ -225,7 +226,8 @@ int rota_group_spawn_on(struct rota_group *group, struct rota_start start,
 {
 	const unsigned loops = rota_loops();
 
-	if (start.loop == ROTA_LOOP_LEAST)
+	start.chosen = start.loop == ROTA_LOOP_LEAST;
+	if (start.chosen)
 		start.loop = rota_loop_least();
 	if (start.loop >= loops)
 		return -EINVAL;

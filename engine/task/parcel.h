@@ -19,6 +19,7 @@ struct ri_parcel {
 	void *inherited;
 	struct ri_tasks *home;    /* whose it is */
 	struct ri_fifo_node room; /* among those that wait for room */
+	bool counted;             /* in `coming` of the loop it goes to */
 	alignas(16) unsigned char value[ROTA_VALUE_BYTES];
 };
 

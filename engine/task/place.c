@@ -19,29 +19,44 @@ unsigned rota_loop(void)
 	return ri_tasks_caller(__func__)->loop.index;
 }
 
+/* Two loops with as many tasks, give or take these and a sixteenth, are equally
+ * loaded: a server's own few tasks on one of them must not send all of its
+ * short connections to another. */
+#define EQUAL 4u
+
+/* Tasks that are there, and those that are on their way because it had the
+ * fewest. */
+static unsigned load_of(const struct ri_tasks *here, const struct ri_loop *loop)
+{
+	const unsigned live =
+		loop == &here->loop
+			? loop->live
+			: __atomic_load_n(&loop->load, __ATOMIC_RELAXED);
+
+	return live + __atomic_load_n(&loop->coming, __ATOMIC_RELAXED);
+}
+
 unsigned rota_loop_least(void)
 {
-	struct ri_tasks *here = ri_tasks_caller(__func__);
+	const struct ri_tasks *here = ri_tasks_caller(__func__);
 	struct ri_peers *peers = here->peers;
-	unsigned least = UINT32_MAX, chosen = 0;
 	/* relaxed: it only makes equal ones take turns */
 	unsigned index = __atomic_fetch_add(&peers->turn, 1, __ATOMIC_RELAXED);
+	unsigned least = UINT32_MAX;
 
 	for (unsigned i = 0; i < peers->count; i++) {
-		const struct ri_loop *loop;
-		unsigned load;
+		const unsigned load = load_of(here, &peers->each[i]->loop);
 
-		index = (index + 1) % peers->count;
-		loop = &peers->each[index]->loop;
-		load = loop == &here->loop
-			       ? loop->live
-			       : __atomic_load_n(&loop->load, __ATOMIC_RELAXED);
-		if (load < least) {
+		if (load < least)
 			least = load;
-			chosen = index;
-		}
 	}
-	return chosen;
+	least += EQUAL + least / 16;
+	/* One of them may have become busier meanwhile. */
+	for (unsigned i = 0; i < peers->count; i++, index++)
+		if (load_of(here, &peers->each[index % peers->count]->loop) <=
+		    least)
+			break;
+	return index % peers->count;
 }
 
 /* In the frame of who asks. */

@@ -90,6 +90,7 @@ static struct ri_parcel *pack(struct ri_tasks *tasks, struct rota_group *group,
 	parcel->fn = what->fn;
 	parcel->site = what->site;
 	parcel->inherited = what->inherited;
+	parcel->counted = what->counted;
 	memcpy(parcel->value, what->value, what->site->value_bytes);
 	group->remote->away++;
 	return parcel;
@@ -108,6 +109,9 @@ int ri_remote_send(struct ri_tasks *tasks, struct rota_group *group,
 	if (!parcel)
 		return -EAGAIN;
 	group->remote->proxies[loop].used = group->remote->generation;
+	/* relaxed, as it is an estimate: pairs with count_here */
+	if (parcel->counted)
+		__atomic_fetch_add(&there->loop.coming, 1, __ATOMIC_RELAXED);
 	ri_loop_post(&there->loop, &parcel->mail);
 	return 0;
 }
@@ -172,6 +176,13 @@ struct rota_group *ri_remote_proxy(struct ri_tasks *tasks,
 	return proxy->generation == remote->generation ? &proxy->group : NULL;
 }
 
+/* It has come: from here on it is one of those that live here. */
+static void count_here(struct ri_loop *loop)
+{
+	__atomic_store_n(&loop->load, loop->live, __ATOMIC_RELAXED);
+	__atomic_fetch_sub(&loop->coming, 1, __ATOMIC_RELAXED);
+}
+
 /* Makes a task of it. False: there is no room for one just now. */
 static bool unpack(struct ri_tasks *tasks, struct ri_parcel *parcel)
 {
@@ -188,6 +199,8 @@ static bool unpack(struct ri_tasks *tasks, struct ri_parcel *parcel)
 	else
 		group->live++;
 	tasks->arrived++;
+	if (parcel->counted)
+		count_here(&tasks->loop);
 	ri_parcel_give(tasks, parcel);
 	return true;
 }

@@ -33,6 +33,7 @@
 #include "rota/clock.h"
 #include "rota/scope.h"
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -187,6 +188,7 @@ int rota_group_spawn_background(struct rota_group *group, rota_task_fn *fn,
 struct rota_start {
 	rota_task_fn *fn; /* what */
 	unsigned loop;    /* the number of a loop, or ROTA_LOOP_LEAST */
+	bool chosen;      /* private: it was the one with the fewest */
 };
 
 static inline struct rota_start rota_start(unsigned loop, rota_task_fn *fn)
@@ -195,6 +197,7 @@ static inline struct rota_start rota_start(unsigned loop, rota_task_fn *fn)
 
 	start.fn = fn;
 	start.loop = loop;
+	start.chosen = false;
 	return start;
 }
 

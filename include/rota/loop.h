@@ -27,7 +27,8 @@ unsigned rota_loops(void);
 unsigned rota_loop(void);
 
 /* The one with the fewest tasks. Each loop tells how many it has once a turn,
- * so what others see may be a little old; of equal ones each has its turn. */
+ * so what others see may be a little old. Of those with about as many (four
+ * more, and a sixteenth, count as equal) each has its turn. */
 unsigned rota_loop_least(void);
 
 /* What a loop has done since it started. */
