@@ -96,6 +96,31 @@ static struct ri_parcel *pack(struct ri_tasks *tasks, struct rota_group *group,
 	return parcel;
 }
 
+static void send_order(struct ri_remote *remote, struct ri_proxy *proxy,
+		       bool tell);
+
+/* It is about to get a member. Of a drain that has been here before, the first
+ * one has to know. */
+static void use(struct ri_remote *remote, struct ri_proxy *proxy)
+{
+	if (proxy->used == remote->generation)
+		return;
+	proxy->used = remote->generation;
+	if (remote->group->scope.marks & RI_MARK_DRAINED &&
+	    proxy != &remote->proxies[remote->tasks->loop.index])
+		send_order(remote, proxy, false);
+}
+
+/* Any of them may get one. */
+static void use_all(struct ri_remote *remote)
+{
+	if (remote->everywhere)
+		return;
+	remote->everywhere = true;
+	for (unsigned i = 0; i < remote->tasks->peers->count; i++)
+		use(remote, &remote->proxies[i]);
+}
+
 int ri_remote_send(struct ri_tasks *tasks, struct rota_group *group,
 		   const struct ri_parcel *what, unsigned loop)
 {
@@ -108,7 +133,7 @@ int ri_remote_send(struct ri_tasks *tasks, struct rota_group *group,
 	parcel = pack(tasks, group, what);
 	if (!parcel)
 		return -EAGAIN;
-	group->remote->proxies[loop].used = group->remote->generation;
+	use(group->remote, &group->remote->proxies[loop]);
 	/* relaxed, as it is an estimate: pairs with count_here */
 	if (parcel->counted)
 		__atomic_fetch_add(&there->loop.coming, 1, __ATOMIC_RELAXED);
@@ -125,7 +150,7 @@ int ri_remote_spread(struct ri_tasks *tasks, struct rota_group *group,
 
 	if (!parcel)
 		return -EAGAIN;
-	group->remote->everywhere = true;
+	use_all(group->remote);
 	ri_spread_put(&peers->spread, &parcel->mail);
 	for (unsigned i = 1; i < peers->count; i++)
 		if (ri_loop_rouse(
@@ -220,7 +245,8 @@ void ri_parcel_arrived(void *place, struct rota_mail *mail)
 		ri_fifo_push(&tasks->waiting, &parcel->room);
 }
 
-/* Those that found no room before. */
+/* Those that found no room before. The last one leaves no timer behind: the
+ * engine may end with it. */
 static bool look_again(struct ri_tasks *tasks)
 {
 	struct rota_timer *timer = &tasks->room;
@@ -232,6 +258,8 @@ static bool look_again(struct ri_tasks *tasks)
 		ri_fifo_take(&tasks->waiting);
 		some = true;
 	}
+	if (ri_fifo_empty(&tasks->waiting) && ri_timer_armed(timer))
+		ri_wheel_remove(&tasks->loop.wheel, timer);
 	if (some || ri_timer_armed(timer))
 		return some;
 	timer->deadline_ns = ri_loop_now(&tasks->loop) + RETRY_NS;
@@ -240,13 +268,15 @@ static bool look_again(struct ri_tasks *tasks)
 	return false;
 }
 
-bool ri_remote_look(struct ri_tasks *tasks)
+bool ri_remote_look(struct ri_tasks *tasks, bool idle)
 {
 	struct ri_peers *peers = tasks->peers;
 	struct rota_mail *mail;
 
 	if (!ri_fifo_empty(&tasks->waiting))
 		return look_again(tasks);
+	if (!idle)
+		return false;
 	mail = ri_spread_take(&peers->spread, peers->count);
 	if (!mail)
 		return false;
@@ -324,11 +354,13 @@ void ri_remote_order(struct ri_tasks *tasks, struct rota_group *group,
 {
 	struct ri_remote *remote = group->remote;
 
-	for (unsigned i = 0; remote->away && i < tasks->peers->count; i++) {
+	/* Nobody is there, and nobody will come. */
+	if (!remote->away && (group->scope.code || !group->limit))
+		return;
+	for (unsigned i = 0; i < tasks->peers->count; i++) {
 		struct ri_proxy *proxy = &remote->proxies[i];
 
-		if (i == tasks->loop.index ||
-		    (!remote->everywhere && proxy->used != remote->generation))
+		if (i == tasks->loop.index || proxy->used != remote->generation)
 			continue;
 		if (proxy->order_away) {
 			proxy->order_again = true;

@@ -71,7 +71,7 @@ struct ri_remote {
 				     another one are not open */
 	unsigned away; /* members that are elsewhere, or may yet start there */
 	unsigned orders; /* those that are on their way */
-	bool everywhere; /* members may be on any loop: some were spread */
+	bool everywhere; /* all proxies are `used`: some members were spread */
 	struct ri_proxy proxies[]; /* by loop */
 };
 
@@ -96,9 +96,9 @@ int ri_remote_spread(struct ri_tasks *tasks, struct rota_group *group,
 /* A parcel has arrived here: it becomes a task, now or when there is room. */
 void ri_parcel_arrived(void *place, struct rota_mail *mail);
 
-/* Takes parcels that wait for room, and those that any loop may take. True:
- * there were some. */
-bool ri_remote_look(struct ri_tasks *tasks);
+/* Takes parcels that wait for room or, without any and idle, those that any
+ * loop may take. True: there were some. */
+bool ri_remote_look(struct ri_tasks *tasks, bool idle);
 
 /* The scope of the group is over, or its code has changed, or it drains: its
  * proxies are told. */

@@ -213,7 +213,7 @@ static bool share(struct ri_loop *loop, bool idle)
 	if (tasks->peers->count == 1)
 		return false;
 	ri_parcels_flush(tasks);
-	return idle && ri_remote_look(tasks);
+	return ri_remote_look(tasks, idle);
 }
 
 static const struct ri_loop_hooks hooks = {

@@ -1,0 +1,275 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Members on other loops: their proxies know what the group has come to, and
+ * whoever was accepted runs, as soon as there is room.
+ */
+#include "support/loops.h"
+#include "task/task.h"
+
+#include <errno.h>
+#include <setjmp.h>
+#include <stdarg.h>
+
+#include <cmocka.h>
+
+static int do_nothing(void *value)
+{
+	(void)value;
+	return 0;
+}
+
+/* Idle members, and what their sleeps came to. */
+struct idlers {
+	struct rota_group *inner;      /* their group */
+	int (*spawn)(struct idlers *); /* one of them, somehow elsewhere */
+	int seen[TEST_LOOPS];          /* by loop; 1: not there */
+	int result;                    /* of their group */
+};
+
+static int idle_a_second(void *value)
+{
+	struct idlers *idlers = *(struct idlers **)value;
+	struct rota_idle idle;
+
+	rota_idle_begin(&idle);
+	idlers->seen[rota_loop()] = rota_sleep(ROTA_SECOND);
+	rota_idle_end(&idle);
+	return 0;
+}
+
+static int spawn_on_each(struct idlers *idlers)
+{
+	int error = 0;
+
+	for (unsigned i = 0; i < TEST_LOOPS && !error; i++)
+		error = rota_go_on(idlers->inner, i, idle_a_second, idlers);
+	return error;
+}
+
+/* Keeps the loop of the group busy, so that the others take all there is. */
+static int spawn_spread(struct idlers *idlers)
+{
+	int error = 0;
+
+	for (unsigned i = 0; i < 100 && !error; i++)
+		error = rota_go_spread(idlers->inner, idle_a_second, idlers);
+	return error;
+}
+
+static int join_idlers(struct idlers *idlers)
+{
+	const int error = idlers->spawn(idlers);
+
+	idlers->result = rota_group_wait(idlers->inner);
+	return error;
+}
+
+static int drain_then_open(void *arg)
+{
+	struct rota_group outer, inner;
+	int error;
+
+	rota_group_open(&outer, NULL);
+	rota_group_drain(&outer, ROTA_NEVER);
+	rota_group_open(&inner, NULL);
+	((struct idlers *)arg)->inner = &inner;
+	error = join_idlers(arg);
+	rota_group_wait(&outer);
+	return error;
+}
+
+static int open_then_drain(void *arg)
+{
+	struct rota_group outer, inner;
+	int error;
+
+	rota_group_open(&outer, NULL);
+	rota_group_open(&inner, NULL);
+	rota_group_drain(&outer, ROTA_NEVER);
+	((struct idlers *)arg)->inner = &inner;
+	error = join_idlers(arg);
+	rota_group_wait(&outer);
+	return error;
+}
+
+/* All loops have a proxy already, with nobody in it. */
+static int use_then_drain(void *arg)
+{
+	struct rota_group outer, inner;
+	int error = 0;
+
+	rota_group_open(&outer, NULL);
+	rota_group_open(&inner, &(struct rota_group_options){ .limit = 3 });
+	for (unsigned i = 0; i < 3 * TEST_LOOPS && !error; i++)
+		error = rota_go_on(&inner, i % TEST_LOOPS, do_nothing, 0);
+	while (inner.live)
+		pass(1000);
+	rota_group_drain(&outer, ROTA_NEVER);
+	((struct idlers *)arg)->inner = &inner;
+	error = error ? error : join_idlers(arg);
+	rota_group_wait(&outer);
+	return error;
+}
+
+static void expect_drained(int (*story)(void *),
+			   int (*spawn)(struct idlers *idlers))
+{
+	struct idlers idlers = { .spawn = spawn, .seen = { 1, 1, 1 } };
+	unsigned ran = 0;
+
+	assert_int_equal(test_run_loops(story, &idlers), 0);
+	assert_int_equal(idlers.result, 0);
+	for (unsigned i = 0; i < TEST_LOOPS; i++) {
+		if (idlers.seen[i] == 1)
+			continue;
+		assert_int_equal(idlers.seen[i], -ESHUTDOWN);
+		ran++;
+	}
+	if (spawn == spawn_on_each)
+		assert_int_equal(ran, TEST_LOOPS);
+}
+
+static void members_sent_elsewhere_in_a_drain_are_told_of_it(void **state)
+{
+	(void)state;
+	expect_drained(drain_then_open, spawn_on_each);
+	expect_drained(open_then_drain, spawn_on_each);
+}
+
+static void members_spread_in_a_drain_are_told_of_it(void **state)
+{
+	(void)state;
+	expect_drained(drain_then_open, spawn_spread);
+	expect_drained(open_then_drain, spawn_spread);
+	expect_drained(use_then_drain, spawn_spread);
+}
+
+static void a_proxy_without_members_is_told_of_a_drain(void **state)
+{
+	(void)state;
+	expect_drained(use_then_drain, spawn_on_each);
+}
+
+/* One more member than the other loop has records for. */
+struct crowd {
+	atomic_bool begun;  /* who fills it has its turn */
+	atomic_bool sent;   /* the one too many is on its way */
+	atomic_bool let_go; /* those that fill it */
+	atomic_bool ran;    /* the one that waits for room */
+	bool busy;          /* one of them keeps the loop busy */
+	bool early;         /* it ran before there was room */
+	unsigned yields;    /* how often the busy one yielded */
+};
+
+/* How long who keeps a loop busy waits for another one to run. */
+#define YIELDS_MAX 2000000u
+
+/* The loop is idle at times. */
+static int take_room(void *value)
+{
+	struct crowd *crowd = *(struct crowd **)value;
+
+	while (!atomic_load(&crowd->let_go))
+		pass(1000);
+	return 0;
+}
+
+static int keep_busy(void *value)
+{
+	struct crowd *crowd = *(struct crowd **)value;
+
+	while (!atomic_load(&crowd->ran) && crowd->yields < YIELDS_MAX) {
+		rota_yield();
+		crowd->yields++;
+	}
+	return 0;
+}
+
+/* Before the loop has told that it is full. */
+static int fill_up(void *value)
+{
+	struct crowd *crowd = *(struct crowd **)value;
+	struct rota_group group;
+	int error;
+
+	atomic_store(&crowd->begun, true);
+	spin(&crowd->sent);
+	rota_group_open(&group, NULL);
+	error = rota_go(&group, take_room, crowd);
+	if (!error)
+		error = rota_go(&group, crowd->busy ? keep_busy : take_room,
+				crowd);
+	return rota_group_wait(&group) < 0 ? -EBADMSG : error;
+}
+
+static int note_that_it_ran(void *value)
+{
+	struct crowd *crowd = *(struct crowd **)value;
+
+	crowd->early = !atomic_load(&crowd->let_go);
+	atomic_store(&crowd->ran, true);
+	return 0;
+}
+
+static int overfill(void *arg)
+{
+	struct crowd *crowd = arg;
+	struct rota_group group;
+	int error, result;
+
+	rota_group_open(&group, NULL);
+	error = rota_go_on(&group, 1, fill_up, crowd);
+	await(&crowd->begun);
+	if (!error)
+		error = rota_go_on(&group, 1, note_that_it_ran, crowd);
+	atomic_store(&crowd->sent, true);
+	pass(ROTA_MILLISECOND);
+	atomic_store(&crowd->let_go, true);
+	result = rota_group_wait(&group);
+	return error ? error : result;
+}
+
+static void run_crowd(struct crowd *crowd)
+{
+	const struct rota_config config = { .loops = 2, .tasks_max = 3 };
+
+	assert_int_equal(test_run_with(&config, NULL, overfill, crowd), 0);
+	assert_true(atomic_load(&crowd->ran));
+	assert_false(crowd->early);
+}
+
+static void a_member_waits_where_there_is_no_room_for_it(void **state)
+{
+	struct crowd crowd = { .busy = false };
+
+	(void)state;
+	/* The engine ends at once, and nothing may be left of the wait. */
+	for (unsigned i = 0; i < 20; i++) {
+		crowd = (struct crowd){ .busy = false };
+		run_crowd(&crowd);
+	}
+}
+
+static void a_member_gets_room_on_a_loop_that_is_never_idle(void **state)
+{
+	struct crowd crowd = { .busy = true };
+
+	(void)state;
+	run_crowd(&crowd);
+	assert_in_range(crowd.yields, 1, YIELDS_MAX - 1);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(
+			members_sent_elsewhere_in_a_drain_are_told_of_it),
+		cmocka_unit_test(members_spread_in_a_drain_are_told_of_it),
+		cmocka_unit_test(a_proxy_without_members_is_told_of_a_drain),
+		cmocka_unit_test(a_member_waits_where_there_is_no_room_for_it),
+		cmocka_unit_test(
+			a_member_gets_room_on_a_loop_that_is_never_idle),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
