@@ -22,7 +22,9 @@ ECHO = os.path.join(os.environ.get("ROTA_BIN", "build/release/bin"), "rota-echo"
 PATIENCE = 60  # seconds, for anything that should be quick
 LONG_MS = PATIENCE * 10000  # a grace that is not to be over in a test
 STYLES = {"": [], "Stream": ["--stream"], "Serve": ["--serve"],
-          "Starved": ["--stream", "--buffers", "8"]}
+          "Starved": ["--stream", "--buffers", "8"],
+          "Loops": ["--loops", "3"],
+          "Each": ["--loops", "2", "--serve"]}
 
 
 class Server:

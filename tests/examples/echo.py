@@ -22,7 +22,9 @@ import unittest
 
 ECHO = os.path.join(os.environ.get("ROTA_BIN", "build/release/bin"), "rota-echo")
 PATIENCE = 60  # seconds, for anything that should be quick
-STYLES = {"": [], "Stream": ["--stream"], "Serve": ["--serve"]}
+STYLES = {"": [], "Stream": ["--stream"], "Serve": ["--serve"],
+          "Loops": ["--loops", "3"],
+          "Each": ["--loops", "2", "--accept", "each", "--stream"]}
 
 
 class Server:
@@ -264,6 +266,8 @@ class Peers(Styled):
             deaf.close()
 
     def test_at_the_cap_new_connections_wait(self):
+        if "each" in self.style:
+            return      # each listener has its own, and the kernel deals
         with self.server("--max-connections", 2) as server:
             first, second, third = (server.connect() for _ in range(3))
             for peer in (first, second):
