@@ -360,6 +360,8 @@ static int accept_all(void *value)
 		error = fd;
 	if (error == -ESHUTDOWN)
 		take_backlog(lane);
+	else
+		rota_group_drain(&lane->connections, lane->options->grace_ns);
 	rota_close(lane->listener); /* who comes now is refused */
 	rota_group_wait(&lane->connections);
 	return error;
