@@ -35,8 +35,9 @@
  * the program has to block it as well. Those that are started while it is open
  * inherit that, and the threads of an engine's other loops block them all; but
  * loop 0 of rota_run is the program's own thread, so with several loops signals
- * are best opened there. One that is sent to a single thread (pthread_kill(3), raise(3))
- * is for the tasks of that thread's loop only.
+ * are best opened there, and closed there last. One that is sent to a single
+ * thread (pthread_kill(3), raise(3)) is for the tasks of that thread's loop
+ * only.
  *
  * Other programs. What a task executes inherits what is blocked (execve(2)):
  * give posix_spawn(3) an empty mask (posix_spawnattr_setsigmask(3),
