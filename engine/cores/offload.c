@@ -155,7 +155,7 @@ static void tell_refused(const struct ri_offload *pool, int error)
 /* 0: a helper will take it. */
 static int submit(struct ri_offload *pool, struct ri_call *call)
 {
-	bool told = true;
+	bool told = true, wakes = false;
 	int error = 0;
 
 	pthread_mutex_lock(&pool->mutex);
@@ -164,14 +164,16 @@ static int submit(struct ri_offload *pool, struct ri_call *call)
 	if (runnable(pool) > pool->idle &&
 	    pool->threads < pool->options.threads_max)
 		error = start_thread(pool);
-	else if (pool->idle)
-		pthread_cond_signal(&pool->work);
+	else
+		wakes = pool->idle;
 	if (error) {
 		dequeue(pool, call);
 		told = pool->refused;
 		pool->refused = true;
 	}
 	pthread_mutex_unlock(&pool->mutex);
+	if (wakes)
+		pthread_cond_signal(&pool->work);
 	if (!told)
 		tell_refused(pool, error);
 	return error;
