@@ -23,13 +23,14 @@ ROWS = {"await_nop_1", "await_nop_64", "spawn", "spawn_group", "yield_2",
         "deadline_move", "sleepers", "sleepers_cold", "ticker_cpu",
         "ticker_phase_idle", "ticker_phase_busy", "reader_lines", "stream",
         "stream_serve", "message_awake", "message_asleep", "spawn_remote",
-        "spread"}
+        "spread", "offload"}
 FIELDS = {"bench", "unit", "median", "min", "max", "rounds", "ops", "checksum",
           "kernel", "cpu"}
 WITH_BASE = {"await_nop_1", "await_nop_64", "yield_2", "yield_1000",
              "yield_mixed", "cancel_blocked_1000", "cancel_blocked_10000",
              "deadlines_10000", "close_waiting_1000", "drain_idle_1000",
-             "file_read", "reader_lines", "ticker_cpu", "stream", "message_asleep", "spread",
+             "file_read", "reader_lines", "ticker_cpu", "stream",
+             "message_asleep", "spread", "offload",
              "stream_serve"}
 # Their checksum is a count of what was to be told, and nobody is left out.
 COUNTING = {name for name in ROWS if name.startswith(

@@ -111,7 +111,10 @@ static int hand_over(struct bench *bench, struct job *job)
 	pthread_mutex_lock(&bench->mutex);
 	*bench->tail = job;
 	bench->tail = &job->next;
+	/* Who is woken must not meet the mutex of who wakes it. */
+	pthread_mutex_unlock(&bench->mutex);
 	pthread_cond_signal(&bench->work);
+	pthread_mutex_lock(&bench->mutex);
 	while (!job->done)
 		pthread_cond_wait(&job->ended, &bench->mutex);
 	pthread_mutex_unlock(&bench->mutex);
