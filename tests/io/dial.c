@@ -17,6 +17,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include <cmocka.h>
 
@@ -52,6 +53,24 @@ struct town {
 	void (*meanwhile)(struct town *town); /* before it is waited for */
 };
 
+/* The clock stands while a name is looked up that somebody waits for. */
+static void await_names(struct test_kernel *kernel, void *context)
+{
+	const struct timespec pause = { .tv_nsec = 50000 };
+	struct ri_offload *pool = ri_tasks_here()->offload;
+	bool busy = true;
+
+	(void)kernel;
+	(void)context;
+	while (busy) {
+		pthread_mutex_lock(&pool->mutex);
+		busy = pool->lookups_queued || pool->looking > pool->left;
+		pthread_mutex_unlock(&pool->mutex);
+		if (busy)
+			nanosleep(&pause, NULL);
+	}
+}
+
 static struct town *new_town(const char *addresses)
 {
 	static struct town town;
@@ -60,6 +79,7 @@ static struct town *new_town(const char *addresses)
 	test_hosts_init(&town.hosts);
 	test_kernel_clock(&town.hosts.kernel, TEST_START_NS);
 	town.hosts.kernel.patience_ns = PATIENCE_NS;
+	town.hosts.kernel.on_idle = await_names;
 	town.deadline_ns = NEVER_NS;
 	if (addresses)
 		test_hosts_add(&town.hosts, "a.test", addresses);
