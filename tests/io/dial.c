@@ -121,6 +121,8 @@ static bool listen_to_all(struct town *town)
 /* A backlog of 1 holds two that nobody accepts; what comes then is dropped. */
 static void build(struct town *town)
 {
+	/* The eventfd that wakes the loop, on older kernels, stays open. */
+	town->code = ri_loop_listen(ri_loop_here);
 	while (!listen_to_all(town))
 		;
 	town->sixth = rota_listen("::1", town->port, NULL);
@@ -180,7 +182,7 @@ static int dial_in_town(void *arg)
 
 	build(town);
 	rota_group_open(&town->group, NULL);
-	town->code = rota_go(&town->group, dial, town);
+	town->code |= rota_go(&town->group, dial, town);
 	if (town->meanwhile)
 		town->meanwhile(town);
 	town->code |= rota_group_wait(&town->group);
