@@ -33,7 +33,10 @@
  *      compares addresses only, so it may be posted again at once.
  *
  * A queue with a separate flag (store the flag, fence, look at the queue) does
- * the same with two words and a fence on both sides.
+ * the same with two words and a fence on both sides. For what is not mail it is
+ * like that: see ri_mailbox_rouse and ri_mailbox_sleep.
+ *
+ * tests/loop/mail_model.c tries every order of the steps.
  */
 #ifndef RI_BASE_MAILBOX_H
 #define RI_BASE_MAILBOX_H
@@ -79,7 +82,8 @@ static inline bool ri_mailbox_post(struct ri_mailbox *box,
 }
 
 /* Any thread: wakes the taker without mail. True: it has to be woken, by the
- * caller. */
+ * caller. For what the taker finds elsewhere: that is put there first, then
+ * comes a seq_cst fence, then this. */
 static inline bool ri_mailbox_rouse(struct ri_mailbox *box)
 {
 	struct rota_mail *asleep = &ri_asleep;
@@ -96,13 +100,15 @@ static inline bool ri_mailbox_has(const struct ri_mailbox *box)
 	return __atomic_load_n(&box->top, __ATOMIC_RELAXED) != NULL;
 }
 
-/* The taker: may it sleep? Not if there is mail. Afterwards it has to look for
- * everything that it did not make sure of by mail, once more, before it
- * waits: hence the stronger order, see ri_mailbox_rouse's callers. */
+/* The taker: may it sleep? Not if there is mail. For what is elsewhere it has
+ * to look once more before it waits, by a seq_cst load: an exchange, of any
+ * order, is no fence for a weaker load of another word (C17 7.17.3; on aarch64
+ * what it wrote may be seen later than what that load read). */
 static inline bool ri_mailbox_sleep(struct ri_mailbox *box)
 {
 	struct rota_mail *none = NULL;
 
+	/* pairs with the fence before ri_mailbox_rouse */
 	return __atomic_compare_exchange_n(&box->top, &none, &ri_asleep, false,
 					   __ATOMIC_SEQ_CST, __ATOMIC_RELAXED);
 }

@@ -6,9 +6,11 @@
  *
  * Who puts something there looks for a loop that sleeps afterwards; who is
  * about to sleep looks there after having lain down. Each of the two writes
- * one word, then reads the other's, with a sequentially consistent fence
- * between (C17 7.17.4), so at least one of them sees the other: nothing stays
- * there while a loop sleeps.
+ * one word, then reads the other's. The one has a sequentially consistent fence
+ * between; with the other both accesses are so, for lack of which the load
+ * could come first. So at least one of them sees the other (C17 7.17.3, 9 to
+ * 11): nothing stays there while a loop sleeps. tests/loop/mail_model.c tries
+ * every order of the steps, and finds a weaker one out.
  */
 #ifndef RI_TASK_SPREAD_H
 #define RI_TASK_SPREAD_H
