@@ -107,7 +107,10 @@ static bool arm_event(struct ri_loop *loop)
 
 	if (!entry)
 		return false;
-	/* Each write to it is a completion: it need not be read. */
+	/* Each write to it is a completion, so it need not be read; but a poll
+	 * that was ended would find what ended it again, and if it can only
+	 * end, the loop would go round. The mailbox is looked at after this. */
+	loop->kernel->event_clear(loop->kernel, loop->event_fd);
 	io_uring_prep_poll_multishot(entry, loop->event_fd, POLLIN);
 	entry->user_data = wake_name(loop);
 	loop->event_armed = true;
