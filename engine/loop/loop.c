@@ -339,7 +339,9 @@ static bool is_idle(struct ri_loop *loop)
 	const bool idle = !loop->hooks->submit(loop) &&
 			  ri_fifo_empty(&loop->ready);
 
-	if (loop->listening && ri_mail_look(loop))
+	/* What it sends itself comes although it does not listen. */
+	if ((loop->listening || ri_mailbox_has(&loop->mailbox)) &&
+	    ri_mail_look(loop))
 		return false;
 	if (idle && loop->live && !loop->outside && !loop->in_flight &&
 	    ri_wheel_empty(&loop->wheel))

@@ -26,28 +26,27 @@ static void withdrawal_is_back(void *place, struct rota_mail *mail)
 	mail_is_back(ri_container(mail, struct ri_ask, withdraw));
 }
 
-/* On the group's loop, as all below up to the next such line. */
-static void answer(struct ri_tasks *tasks, struct ri_ask *ask, int result)
+/* On the group's loop, as all below up to the next such line. Returns what was
+ * answered: less than 0 if nothing came of a slot. */
+static int answer(struct ri_tasks *tasks, struct ri_ask *ask, int result)
 {
 	struct rota_group *group = ask->group;
 
-	if (result == 0) {
+	if (result == 0)
 		result = ask->loop == RI_ASK_SPREAD
 				 ? ri_remote_spread(tasks, group, &ask->what)
 				 : ri_remote_send(tasks, group, &ask->what,
 						  ask->loop);
-		if (result < 0)
-			ri_slot_release(tasks, group);
-	}
 	ask->result = result;
 	ask->mail.deliver = answer_arrived;
 	ri_loop_post(&ask->home->loop, &ask->mail);
+	return result;
 }
 
-void ri_ask_resolve(struct ri_tasks *tasks, struct ri_ask *ask, int result)
+bool ri_ask_resolve(struct ri_tasks *tasks, struct ri_ask *ask, int result)
 {
 	ask->group->asking -= ask->blocked.group != NULL;
-	answer(tasks, ask, result);
+	return answer(tasks, ask, result) == result;
 }
 
 /* All slots are taken: by members who wait for one so, too? Then none could
@@ -78,7 +77,8 @@ static void question_arrived(void *place, struct rota_mail *mail)
 		group->asking += ask->blocked.group != NULL;
 		return;
 	}
-	answer(place, ask, result);
+	if (answer(place, ask, result) != result)
+		ri_slot_release(place, group);
 }
 
 static void withdrawal_arrived(void *place, struct rota_mail *mail)

@@ -40,7 +40,8 @@ int ri_ask(struct ri_tasks *tasks, struct rota_group *group,
 	   struct ri_ask *ask);
 
 /* One that waited for a slot has it (0), or is refused with this; it is off the
- * list. On the group's loop. */
-void ri_ask_resolve(struct ri_tasks *tasks, struct ri_ask *ask, int result);
+ * list. False: the slot is free again, the member could not be sent. On the
+ * group's loop. */
+bool ri_ask_resolve(struct ri_tasks *tasks, struct ri_ask *ask, int result);
 
 #endif

@@ -38,6 +38,15 @@ static unsigned tell_members(struct ri_tasks *tasks, struct rota_group *group,
 	return told;
 }
 
+/* Those of other loops are named there. */
+static unsigned tell_of(struct ri_tasks *tasks, struct rota_group *group,
+			unsigned told)
+{
+	if (group->remote)
+		ri_remote_order(tasks, group, true);
+	return tell_members(tasks, group, told);
+}
+
 void ri_drain_tell(struct ri_tasks *tasks, struct rota_group *group)
 {
 	struct rota_scope *inside = &group->scope;
@@ -45,10 +54,10 @@ void ri_drain_tell(struct ri_tasks *tasks, struct rota_group *group)
 
 	do {
 		if (inside->kind == RI_SCOPE_GROUP)
-			told = tell_members(
-				tasks,
-				ri_container(inside, struct rota_group, scope),
-				told);
+			told = tell_of(tasks,
+				       ri_container(inside, struct rota_group,
+						    scope),
+				       told);
 		inside = ri_scope_next_inside(&group->scope, inside);
 	} while (inside);
 	if (told > STRAGGLERS_TOLD)
@@ -65,8 +74,6 @@ static void grace_over(struct rota_timer *timer)
 	if (group->scope.code)
 		return;
 	ri_drain_tell(tasks, group);
-	if (group->remote)
-		ri_remote_order(tasks, group, true);
 	ri_scope_cancel(tasks, &group->scope, -ECANCELED,
 			(struct rota_cancellation){
 				-ESHUTDOWN, "the grace of a drain is over" });
@@ -100,8 +107,9 @@ void rota_group_drain(struct rota_group *group, int64_t grace_ns)
 		return;
 	if (group->limit) {
 		group->limit = 0;
-		ri_slots_refuse(tasks, group, -ESHUTDOWN);
+		/* Proxies hear of it before those who wait for slots there. */
 		ri_scope_drain(tasks, &group->scope);
+		ri_slots_refuse(tasks, group, -ESHUTDOWN);
 	}
 	begin_grace(tasks, &group->scope.timer, grace_ns);
 }

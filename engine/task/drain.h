@@ -4,8 +4,8 @@
 
 #include "task/scope.h"
 
-/* Names in the log who is left in a group, and in groups inside, on this
- * loop. */
+/* Names in the log who is left in a group, and in groups inside: here who is on
+ * this loop, and on the others who is there. */
 void ri_drain_tell(struct ri_tasks *tasks, struct rota_group *group);
 
 #endif

@@ -88,8 +88,8 @@ static inline bool is_usable(const struct ri_tasks *tasks,
 	return group->loop == &tasks->loop;
 }
 
-/* Aborts: the group was never opened, or was waited for, or is another loop's.
- */
+/* Aborts: the group was never opened, or was waited for, or is another loop's
+ * that is none of this engine, or does not do this for other loops. */
 static __attribute__((cold, noreturn)) void
 misused(const struct rota_group *group, const struct rota_site *site)
 {
@@ -97,6 +97,11 @@ misused(const struct rota_group *group, const struct rota_site *site)
 
 	switch (group->scope.state) {
 	case RI_SCOPE_OPEN:
+		if (ri_remote_is(ri_tasks_here(), group))
+			ri_abort(site->file, site->line,
+				 "%s: the group is of another loop (opened at "
+				 "%s:%d), and this is for tasks of its own",
+				 site->function, opened->file, opened->line);
 		ri_abort(site->file, site->line,
 			 "%s: the group is of another thread's engine (opened "
 			 "at %s:%d)",

@@ -251,18 +251,19 @@ static void tell_proxies(struct ri_tasks *tasks, struct rota_scope *scope)
 		ri_remote_order(tasks, group, false);
 }
 
-/* The outermost one that is over decides the code. */
+/* The outermost one that is over decides the code. Proxies hear of it before
+ * those do who waited for slots there: what they return is a code by then. */
 static void end(struct ri_tasks *tasks, struct rota_scope *scope, int code,
 		const struct rota_cancellation *cause)
 {
 	const bool first = !scope->code;
 
 	set_code(scope, code);
-	if (first) {
+	if (first)
 		scope->cause = *cause;
-		tell(tasks, scope);
-	}
 	tell_proxies(tasks, scope);
+	if (first)
+		tell(tasks, scope);
 }
 
 void ri_scope_recode(struct ri_tasks *tasks, struct rota_scope *scope, int code,

@@ -7,20 +7,19 @@
 #include <errno.h>
 
 /* Ends the wait of one that is off the list. It holds nobody up from here on,
- * not only when it runs. */
-static void leave(struct ri_tasks *tasks, struct rota_link *link, int result)
+ * not only when it runs. False: the slot that it was handed is free again. */
+static bool leave(struct ri_tasks *tasks, struct rota_link *link, int result)
 {
 	struct ri_blocked *blocked =
 		ri_container(link, struct ri_blocked, link);
 
-	if (!blocked->task) {
-		ri_ask_resolve(tasks,
-			       ri_container(blocked, struct ri_ask, blocked),
-			       result);
-		return;
-	}
+	if (!blocked->task)
+		return ri_ask_resolve(
+			tasks, ri_container(blocked, struct ri_ask, blocked),
+			result);
 	ri_blocked_end(tasks, blocked);
 	ri_wake(tasks, blocked->task, result);
+	return true;
 }
 
 int ri_slot_refusal(const struct rota_task *task,
@@ -50,12 +49,11 @@ void ri_slot_interrupt(struct ri_tasks *tasks, struct rota_task *task)
 
 void ri_slot_release(struct ri_tasks *tasks, struct rota_group *group)
 {
-	struct rota_link *link = ri_list_take(&group->waiters);
+	struct rota_link *link;
 
-	if (link) {
-		leave(tasks, link, 0);
-		return;
-	}
+	while ((link = ri_list_take(&group->waiters)))
+		if (leave(tasks, link, 0))
+			return;
 	ri_assert(group->live > 0, "group %p is empty", (void *)group);
 	if (--group->live == 0 && group->joining)
 		ri_group_emptied(tasks, group);

@@ -27,17 +27,20 @@ static void answer_arrived(void *place, struct rota_mail *mail)
 	ri_wake(place, verdict->task, 0);
 }
 
-/* On the group's loop. */
+/* On the group's loop. What the group has been told since may not have come to
+ * the member's loop yet, but to the member, by what it asked here. */
 static void result_arrived(void *place, struct rota_mail *mail)
 {
 	struct verdict *verdict = ri_container(mail, struct verdict, mail);
 	struct rota_group *group = verdict->group;
 
-	if (verdict->result < 0)
-		ri_group_failed(place, group, verdict->result,
-				verdict->task->site);
-	else
+	if (verdict->result < 0) {
+		if (!(group->scope.codes & ri_scope_code_bit(verdict->result)))
+			ri_group_failed(place, group, verdict->result,
+					verdict->task->site);
+	} else {
 		verdict->late = !ri_group_won(place, group, verdict->result);
+	}
 	mail->deliver = answer_arrived;
 	ri_loop_post(&verdict->home->loop, mail);
 }
