@@ -129,6 +129,11 @@ struct ri_kernel {
 	/* futex(2), FUTEX_WAKE: how many were woken. Does not block. */
 	int (*futex_wake)(const struct ri_kernel *kernel, const uint32_t *word,
 			  int count, bool shared);
+	/* futex(2), FUTEX_WAIT_BITSET: blocks a foreign thread while the word
+	 * has this value, until deadline_ns (INT64_MAX: never) at the latest:
+	 * -ETIMEDOUT */
+	int (*futex_wait)(const struct ri_kernel *kernel, const uint32_t *word,
+			  uint32_t value, int64_t deadline_ns);
 	/* pidfd_open(2): a descriptor */
 	int (*process_open)(const struct ri_kernel *kernel, int process);
 	/* waitid(2), always with WNOHANG */
@@ -147,7 +152,7 @@ struct ri_kernel {
 			    size_t bytes);
 	int (*affinity_set)(const struct ri_kernel *kernel,
 			    const unsigned long *mask, size_t bytes);
-	/* pthread_create(3), pthread_join(3); any thread */
+	/* pthread_create(3), pthread_join(3), pthread_detach(3); any thread */
 	int (*thread_start)(const struct ri_kernel *kernel,
 			    struct ri_thread *thread);
 	void (*thread_join)(const struct ri_kernel *kernel,
@@ -169,6 +174,8 @@ struct ri_kernel {
 		       struct ri_lookup *lookup);
 	void (*resolve_free)(const struct ri_kernel *kernel,
 			     struct addrinfo *found);
+	void (*thread_detach)(const struct ri_kernel *kernel,
+			      const struct ri_thread *thread);
 };
 
 #endif

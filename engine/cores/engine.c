@@ -4,6 +4,7 @@
 #include "cores/signals.h"
 #include "ring/features.h"
 #include "ring/linux.h"
+#include "task/park.h"
 
 #include <errno.h>
 #include <string.h>
@@ -31,6 +32,11 @@ static int refuse(const struct ri_log *log, const struct rota_config *config)
 	if (config->offload_threads > RI_OFFLOAD_THREADS_MAX) {
 		ri_log(log, "config.offload_threads is %u, the most is %u",
 		       config->offload_threads, RI_OFFLOAD_THREADS_MAX);
+		return -EINVAL;
+	}
+	if (config->jobs_max >= RI_JOBS_CLOSED) {
+		ri_log(log, "config.jobs_max is %u: at most %u",
+		       config->jobs_max, RI_JOBS_CLOSED - 1);
 		return -EINVAL;
 	}
 	if (!config->allocate != !config->release) {
@@ -176,6 +182,9 @@ int ri_engine_create(struct rota_engine **out, const struct rota_config *config,
 		return -ENOMEM;
 	}
 	engine->config = *config;
+	if (!config->jobs_max)
+		engine->config.jobs_max = RI_JOBS_MAX_DEFAULT;
+	engine->forks = ri_loop_forks;
 	engine->log = log;
 	engine->masked = masked;
 	engine->bytes = bytes;
@@ -299,20 +308,41 @@ static void quit_arrived(void *place, struct rota_mail *mail)
 	tasks->loop.kept = false;
 }
 
+void ri_worker_quit(struct ri_worker *worker)
+{
+	worker->quit.deliver = quit_arrived;
+	ri_loop_post(&worker->tasks.loop, &worker->quit);
+}
+
 void ri_engine_quit(struct rota_engine *engine, unsigned first)
 {
-	for (unsigned i = first; i < engine->peers.count; i++) {
-		struct ri_worker *worker = &engine->workers[i];
+	for (unsigned i = first; i < engine->peers.count; i++)
+		ri_worker_quit(&engine->workers[i]);
+}
 
-		worker->quit.deliver = quit_arrived;
-		ri_loop_post(&worker->tasks.loop, &worker->quit);
-	}
+/* The first task of rota_run. */
+struct first {
+	struct rota_engine *engine;
+	int (*fn)(void *arg);
+	void *arg;
+};
+
+/* Jobs go on after it, but there will be no more of them. */
+static int run_first(void *arg)
+{
+	const struct first *first = arg;
+	const int result = first->fn(first->arg);
+
+	if (ri_jobs_close(first->engine) == 0)
+		ri_loop_here->kept = false;
+	return result;
 }
 
 int ri_engine_run(const struct rota_config *config,
 		  const struct ri_kernel *kernel, int (*fn)(void *), void *arg)
 {
 	static const struct rota_config defaults;
+	struct first first = { .fn = fn, .arg = arg };
 	struct rota_engine *engine;
 	int result;
 
@@ -332,7 +362,10 @@ int ri_engine_run(const struct rota_config *config,
 	result = ri_worker_start(&engine->workers[0]);
 	if (result < 0)
 		goto out_join;
-	result = ri_tasks_run(&engine->workers[0].tasks, fn, arg);
+	first.engine = engine;
+	/* With several loops any task may ask for jobs (rota_engine_here). */
+	engine->workers[0].tasks.loop.kept = engine->open;
+	result = ri_tasks_run(&engine->workers[0].tasks, run_first, &first);
 	ri_engine_quit(engine, 1);
 	ri_worker_stop(&engine->workers[0]);
 out_join:
@@ -345,4 +378,65 @@ out_destroy:
 int rota_run(const struct rota_config *config, int (*fn)(void *arg), void *arg)
 {
 	return ri_engine_run(config, &ri_kernel_linux, fn, arg);
+}
+
+struct rota_engine *rota_engine_here(void)
+{
+	const struct rota_task *self = ri_task_self(__func__);
+	struct ri_tasks *tasks = ri_tasks_here();
+	struct rota_engine *engine = ri_worker_of(tasks)->engine;
+
+	ri_task_check_scope(self);
+	if (engine->open)
+		return engine;
+	if (ri_loop_listen(&tasks->loop) < 0)
+		return NULL;
+	engine->open = true;
+	tasks->loop.outside = 1;
+	tasks->loop.kept = true;
+	return engine;
+}
+
+/* How the start went, once all loops have told. */
+static int await_start(struct rota_engine *engine)
+{
+	int error;
+
+	pthread_mutex_lock(&engine->mutex);
+	while (engine->started.count < engine->peers.count)
+		pthread_cond_wait(&engine->moved, &engine->mutex);
+	error = engine->started.error;
+	pthread_mutex_unlock(&engine->mutex);
+	return error;
+}
+
+int ri_engine_start(struct rota_engine **out, const struct rota_config *config,
+		    const struct ri_kernel *kernel)
+{
+	static const struct rota_config defaults;
+	struct rota_engine *engine;
+	int error = ri_engine_create(&engine, config ? config : &defaults,
+				     kernel, true);
+
+	if (error)
+		return error;
+	engine->kind = RI_ENGINE_STARTED;
+	error = ri_engine_spawn(engine, 0);
+	if (!error) {
+		error = await_start(engine);
+		if (error)
+			ri_engine_join(engine, 0);
+	}
+	if (error) {
+		ri_engine_destroy(engine);
+		return error;
+	}
+	*out = engine;
+	return 0;
+}
+
+int rota_engine_start(struct rota_engine **out,
+		      const struct rota_config *config)
+{
+	return ri_engine_start(out, config, &ri_kernel_linux);
 }

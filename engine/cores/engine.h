@@ -29,13 +29,29 @@ struct ri_worker {
 	struct ri_cpus cpus;         /* the thread's processors before */
 	sigset_t signals;            /* ... and its mask of signals */
 	struct rota_mail quit;       /* ends the loop, once it is empty */
-	bool pinned;                 /* it stays on one processor */
+	struct rota_mail drain; /* ... makes its tasks end, within the grace */
+	struct rota_mail tell;  /* ... names those that are left */
+	int64_t grace_ns;       /* for `drain` */
+	bool drain_away;        /* that mail is under way; atomic */
+	bool tell_away;         /* ... and that; atomic */
+	bool pinned;            /* it stays on one processor */
 };
 
 /* A place that every worker passes once, when all have come to it. */
 struct ri_barrier {
 	unsigned count; /* how many have come */
 	int error;      /* the first that one brought, or 0 */
+};
+
+/* How many jobs an engine may have by default. */
+#define RI_JOBS_MAX_DEFAULT 65536u
+/* Beside their count: no more are taken. */
+#define RI_JOBS_CLOSED (1u << 31)
+
+/* Whose threads its loops have. */
+enum ri_engine_kind {
+	RI_ENGINE_RUN,     /* rota_run's, for loop 0 */
+	RI_ENGINE_STARTED, /* their own */
 };
 
 struct rota_engine {
@@ -51,10 +67,17 @@ struct rota_engine {
 	unsigned first_cpu;        /* where loop 0 is pinned */
 	bool pinned;               /* the threads stay on one processor each */
 	bool open;                 /* loops may get mail at any time */
-	pthread_mutex_t mutex;     /* of the barriers */
-	pthread_cond_t moved;      /* one of them was passed */
+	enum ri_engine_kind kind;
+	unsigned forks;                /* ri_loop_forks when it was made */
+	struct rota_engine *abandoned; /* the one given up before it */
+	pthread_mutex_t mutex;         /* of the barriers */
+	pthread_cond_t moved;          /* one of them was passed */
 	struct ri_barrier started, ended;
 	struct ri_worker *workers; /* by number */
+	/* How many jobs there are, and RI_JOBS_CLOSED; atomic, a futex. One
+	 * word, so that whoever takes the last one off it knows. */
+	alignas(64) uint32_t jobs;
+	uint32_t answers; /* mail `tell` that was answered; atomic, a futex */
 };
 
 /* rota_run over another kernel than Linux: for tests. */
@@ -91,5 +114,32 @@ void ri_worker_stop(struct ri_worker *worker);
 
 /* Ends the loops from number `first` on, once they are empty. */
 void ri_engine_quit(struct rota_engine *engine, unsigned first);
+
+/* The same for one of them. Any thread. */
+void ri_worker_quit(struct ri_worker *worker);
+
+/* rota_engine_start over another kernel than Linux: for tests. */
+int ri_engine_start(struct rota_engine **out, const struct rota_config *config,
+		    const struct ri_kernel *kernel);
+
+/* Any thread: counts one more job. 0, -EAGAIN, -ESHUTDOWN. */
+int ri_jobs_begin(struct rota_engine *engine);
+
+/* On a loop of it: one has ended. */
+void ri_jobs_end(struct rota_engine *engine);
+
+/* No more jobs are taken from here on. Returns how many there are. */
+unsigned ri_jobs_close(struct rota_engine *engine);
+
+/* Is it of the process that this one was forked from? */
+static inline bool ri_engine_forked(const struct rota_engine *engine)
+{
+	return engine->forks != ri_loop_forks;
+}
+
+static inline struct ri_worker *ri_worker_of(struct ri_tasks *tasks)
+{
+	return ri_container(tasks, struct ri_worker, tasks);
+}
 
 #endif

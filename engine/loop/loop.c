@@ -15,12 +15,14 @@
 
 _Thread_local struct ri_loop *ri_loop_here;
 _Thread_local bool ri_loop_forked;
+unsigned ri_loop_forks;
 
 /* In a child of fork(2), on the thread that forked: the ring is the parent's,
  * and so is every task. Verbs find no loop; who goes on without one is found
  * at the next look. */
 static void forget(void)
 {
+	ri_loop_forks++;
 	if (!ri_loop_here)
 		return;
 	ri_loop_here->fuel = 1;

@@ -127,6 +127,11 @@ extern _Thread_local struct ri_loop *ri_loop_here
 extern _Thread_local bool ri_loop_forked
 	__attribute__((tls_model("initial-exec")));
 
+/* How often this process has been forked from one that had loops: what was
+ * made at another count is the parent's. Changed in a child only, before it
+ * has a second thread. */
+extern unsigned ri_loop_forks;
+
 /* Sets a loop up on this thread. 0 or -errno, with a line in the log. */
 int ri_loop_init(struct ri_loop *loop, const struct ri_loop_options *options);
 

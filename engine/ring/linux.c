@@ -187,6 +187,19 @@ static int futex_wake(const struct ri_kernel *kernel, const uint32_t *word,
 				     count, NULL, NULL, 0));
 }
 
+static int futex_wait(const struct ri_kernel *kernel, const uint32_t *word,
+		      uint32_t value, int64_t deadline_ns)
+{
+	const struct timespec until = { .tv_sec = deadline_ns / 1000000000,
+					.tv_nsec = deadline_ns % 1000000000 };
+
+	(void)kernel;
+	return or_errno((int)syscall(SYS_futex, word, FUTEX_WAIT_BITSET_PRIVATE,
+				     value,
+				     deadline_ns == INT64_MAX ? NULL : &until,
+				     NULL, FUTEX_BITSET_MATCH_ANY));
+}
+
 static int process_open(const struct ri_kernel *kernel, int process)
 {
 	(void)kernel;
@@ -333,6 +346,13 @@ static void resolve_free(const struct ri_kernel *kernel, struct addrinfo *found)
 	freeaddrinfo(found);
 }
 
+static void thread_detach(const struct ri_kernel *kernel,
+			  const struct ri_thread *thread)
+{
+	(void)kernel;
+	pthread_detach(thread->id);
+}
+
 const struct ri_kernel ri_kernel_linux = {
 	.ring_open = ring_open,
 	.ring_close = ring_close,
@@ -354,6 +374,7 @@ const struct ri_kernel ri_kernel_linux = {
 	.unread = unread,
 	.truncate = truncate_file,
 	.futex_wake = futex_wake,
+	.futex_wait = futex_wait,
 	.process_open = process_open,
 	.process_wait = process_wait,
 	.event_open = event_open,
@@ -369,4 +390,5 @@ const struct ri_kernel ri_kernel_linux = {
 	.signals_mask = signals_mask,
 	.resolve = resolve,
 	.resolve_free = resolve_free,
+	.thread_detach = thread_detach,
 };

@@ -19,6 +19,7 @@
 #include "task/group.h"
 #include "task/park.h"
 #include "task/remote.h"
+#include "task/share.h"
 #include "task/slot.h"
 
 #include <errno.h>
@@ -54,6 +55,7 @@ void ri_group_init(struct rota_group *group,
 	group->tried = false;
 	group->proxy = false;
 	group->asked = false;
+	group->share = 0;
 	if (group->failures)
 		group->failures->count = 0;
 }
@@ -507,6 +509,8 @@ int rota_group_wait(struct rota_group *group)
 	group->loop = NULL;
 	if (group->remote)
 		ri_remote_close(tasks, group);
+	if (group->share)
+		ri_share_close(tasks, group);
 	ri_scope_close(tasks, &group->scope);
 	return result;
 }

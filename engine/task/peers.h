@@ -25,4 +25,8 @@ static inline bool ri_peers_have(const struct ri_peers *peers,
 	       &peers->each[loop->index]->loop == loop;
 }
 
+/* The loop with the fewest tasks, as far as each of them has told; `here` is
+ * the caller's, NULL for a foreign thread. */
+unsigned ri_peers_least(struct ri_peers *peers, const struct ri_loop *here);
+
 #endif

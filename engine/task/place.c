@@ -26,20 +26,17 @@ unsigned rota_loop(void)
 
 /* Tasks that are there, and those that are on their way because it had the
  * fewest. */
-static unsigned load_of(const struct ri_tasks *here, const struct ri_loop *loop)
+static unsigned load_of(const struct ri_loop *here, const struct ri_loop *loop)
 {
 	const unsigned live =
-		loop == &here->loop
-			? loop->live
-			: __atomic_load_n(&loop->load, __ATOMIC_RELAXED);
+		loop == here ? loop->live
+			     : __atomic_load_n(&loop->load, __ATOMIC_RELAXED);
 
 	return live + __atomic_load_n(&loop->coming, __ATOMIC_RELAXED);
 }
 
-unsigned rota_loop_least(void)
+unsigned ri_peers_least(struct ri_peers *peers, const struct ri_loop *here)
 {
-	const struct ri_tasks *here = ri_tasks_caller(__func__);
-	struct ri_peers *peers = here->peers;
 	/* relaxed: it only makes equal ones take turns */
 	unsigned index = __atomic_fetch_add(&peers->turn, 1, __ATOMIC_RELAXED);
 	unsigned least = UINT32_MAX;
@@ -57,6 +54,13 @@ unsigned rota_loop_least(void)
 		    least)
 			break;
 	return index % peers->count;
+}
+
+unsigned rota_loop_least(void)
+{
+	struct ri_tasks *here = ri_tasks_caller(__func__);
+
+	return ri_peers_least(here->peers, &here->loop);
 }
 
 /* In the frame of who asks. */

@@ -94,6 +94,7 @@ static_assert(sizeof(struct rota_task) == 192, "three cache lines");
 struct ri_parcel;
 struct ri_peers;
 struct ri_remote;
+struct ri_share;
 
 /* Parcels of this loop (task/parcel.h), and those of others on their way home. */
 struct ri_parcels {
@@ -110,6 +111,13 @@ struct ri_remotes {
 	char *slab;             /* all of them, used or not */
 	struct ri_remote *free; /* pile of those that were used */
 	unsigned made;          /* blocks of the slab used so far */
+};
+
+/* Names of groups (task/share.h). */
+struct ri_shares {
+	struct ri_share *slab; /* all of them, used or not; NULL: none was */
+	unsigned made;         /* names of the slab used so far */
+	uint32_t free; /* the number, from 1 on, of one that was; 0: none */
 };
 
 struct ri_tasks {
@@ -144,6 +152,7 @@ struct ri_tasks {
 	struct ri_fifo waiting; /* parcels that found no room, by their mail */
 	struct rota_timer room; /* when they are tried again */
 	uint64_t arrived;       /* tasks that came from other loops, so far */
+	struct ri_shares shares;
 	struct ri_remotes remotes;
 	struct ri_parcels parcels;
 };

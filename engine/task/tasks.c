@@ -6,6 +6,7 @@
 #include "task/operation.h"
 #include "task/park.h"
 #include "task/remote.h"
+#include "task/share.h"
 #include "task/slot.h"
 #include "task/task.h"
 
@@ -347,6 +348,7 @@ void ri_tasks_fini(struct ri_tasks *tasks)
 	ri_loop_fini(&tasks->loop);
 	ri_remotes_fini(tasks);
 	ri_parcels_fini(tasks);
+	ri_shares_fini(tasks);
 	unmap_tables(tasks);
 }
 

@@ -47,7 +47,8 @@ struct rota_config {
 	unsigned tasks_max;   /* tasks at a time; default 1,048,576. More make
 	                         rota_go return -EAGAIN */
 	unsigned jobs_max;    /* of foreign threads at a time, for all loops;
-	                         default 65,536. More are refused with -EAGAIN */
+	                         default 65,536, at most 2^31 - 1. More are
+	                         refused with -EAGAIN */
 	size_t stack_bytes;   /* usable, for each task; default 64 KiB, at most
 	                         256 MiB, rounded up to a power of two of at
 	                         least 16 KiB */
@@ -131,21 +132,26 @@ int rota_engine_start(struct rota_engine **out,
  *
  * Returns 0 when all have ended. -EBUSY if one has not, a second after the
  * cancel: an operation that the kernel does not end, or a function that does
- * not return. Each is named by a line in the log, and the engine goes on: stop
- * it again, or abandon it. Blocks the thread, which must not be one of the
- * engine's loops (-EDEADLK). -EOWNERDEAD in a child of fork(2). */
+ * not return. They are named by lines in the log (the first 16 of a loop; of a
+ * loop that does not answer, who has it), and the engine goes on, but takes no
+ * jobs: stop it again, from which on grace_ns can only be shortened, or abandon
+ * it. Blocks the thread, which must not be one of the engine's loops (-EDEADLK);
+ * one thread at a time. -EOWNERDEAD in a child of fork(2). */
 int rota_engine_stop(struct rota_engine *engine, int64_t grace_ns)
 	__attribute__((warn_unused_result));
 
 /* Gives an engine up that could not be stopped: its threads and all of its
- * memory are left for ever, because the kernel may still write to it. In a
- * child of fork(2) too, where it only forgets the engine. Any thread but those
- * of the engine; the engine is not to be used again. */
+ * memory are left for ever, because the kernel may still write to it. The
+ * process can exit. What jobs there are may still end, and be waited for. In a
+ * child of fork(2) too, where it only forgets the engine. Never blocks. Any
+ * thread but those of the engine; the engine is not to be used again. */
 void rota_engine_abandon(struct rota_engine *engine);
 
 /* The engine that runs this task, for other threads to submit jobs to while a
- * task of it is alive. Tasks only, never suspends. NULL if the loop can get no
- * mail (no descriptor for an eventfd(2), before Linux 6.13). */
+ * task of it is alive. An engine of rota_run takes jobs until its first task has
+ * ended, and runs those that it has taken to their end. Tasks only, never
+ * suspends. NULL if the loop can get no mail (no descriptor for an eventfd(2),
+ * before Linux 6.13). */
 struct rota_engine *rota_engine_here(void) __attribute__((warn_unused_result));
 
 #pragma GCC visibility pop

@@ -114,6 +114,7 @@ struct rota_group {
 	int odd;          /* < 0: look at whoever ends, not only at errors */
 	int first_error;  /* the first failure of a member, or 0 */
 	int result;       /* of the first success */
+	uint32_t share;   /* its name for foreign threads; 0: it has none */
 	uint8_t mode;     /* enum rota_group_mode */
 	uint8_t stack_class;     /* size of the members' stacks */
 	uint8_t joining;         /* the owner is in rota_group_wait */

@@ -452,6 +452,7 @@ void test_kernel_init(struct test_kernel *kernel)
 		.unread = unread,
 		.truncate = truncate_file,
 		.futex_wake = futex_wake,
+		.futex_wait = ri_kernel_linux.futex_wait,
 		.process_open = process_open,
 		.process_wait = process_wait,
 		.event_open = event_open,
@@ -467,6 +468,7 @@ void test_kernel_init(struct test_kernel *kernel)
 		.signals_mask = signals_mask,
 		.resolve = ri_kernel_linux.resolve,
 		.resolve_free = ri_kernel_linux.resolve_free,
+		.thread_detach = ri_kernel_linux.thread_detach,
 	};
 }
 

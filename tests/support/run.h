@@ -12,10 +12,10 @@
 
 #include "base/kernel.h"
 #include "rota/rota.h"
+#include "support/watch.h"
 
 /* rota_run(NULL, fn, arg) under a deadline of real time: 30 s, or what
- * ROTA_TEST_SECONDS says. When it comes, the tasks of that loop are listed on
- * stderr and the program aborts. */
+ * ROTA_TEST_SECONDS says (support/watch.h). */
 int test_run(int (*fn)(void *), void *arg);
 
 /* The same with a configuration and a kernel; either may be NULL. The kernel is
@@ -26,9 +26,6 @@ int test_run_with(const struct rota_config *config,
 /* Linux, with patience: locked memory of rings that were closed comes back a
  * moment later, and tests of an ordinary user soon have had all of it. */
 const struct ri_kernel *test_linux(void);
-
-/* What ROTA_TEST_SECONDS says, else 30. */
-unsigned test_seconds(void);
 
 /* Prints why on one line and leaves the test as skipped. On the test's own
  * stack only. */

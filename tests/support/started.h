@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * An engine beside the test's own thread, under watch from its start until it
+ * is stopped or given up.
+ */
+#ifndef TEST_SUPPORT_STARTED_H
+#define TEST_SUPPORT_STARTED_H
+
+#include "cores/engine.h"
+#include "rota/rota.h"
+#include "support/watch.h"
+
+struct test_started {
+	struct rota_engine *engine;
+	struct test_watch watch;
+};
+
+/* Config and kernel may be NULL; the kernel is then test_linux(). */
+int test_start(struct test_started *started, const struct rota_config *config,
+	       const struct ri_kernel *kernel);
+
+int test_stop(struct test_started *started, int64_t grace_ns);
+void test_abandon(struct test_started *started);
+
+/* Submits a job that takes a pointer, to loop 0. */
+int test_submit(const struct test_started *started, struct rota_job *job,
+		rota_task_fn *fn, void *pointer);
+
+#endif
