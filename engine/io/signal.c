@@ -14,7 +14,10 @@
 #include "io/signal.h"
 
 #include "rota/file.h"
+#include "rota/signal.h"
+#include "task/errand.h"
 #include "task/operation.h"
+#include "task/peers.h"
 #include "task/scope.h"
 
 #include <errno.h>
@@ -55,8 +58,16 @@ static uint64_t set_of(const int *numbers)
 	return set;
 }
 
-void ri_signals_hold(struct ri_tasks *tasks, struct rota_signals *signals)
+/* In the frame of who opens or closes a set. */
+struct errand {
+	struct ri_errand errand;
+	struct rota_signals *signals;
+};
+
+static void hold(struct ri_tasks *tasks, struct ri_errand *errand)
 {
+	struct rota_signals *signals =
+		ri_container(errand, struct errand, errand)->signals;
 	const struct ri_kernel *kernel = tasks->loop.kernel;
 	uint64_t before = 0;
 
@@ -65,7 +76,7 @@ void ri_signals_hold(struct ri_tasks *tasks, struct rota_signals *signals)
 	ri_list_append(&tasks->signals, &signals->link);
 }
 
-/* What others of the loop have open they will unblock. Returns the rest. */
+/* What others have open they will unblock. Returns the rest. */
 static uint64_t pass_on(struct ri_tasks *tasks, uint64_t blocked)
 {
 	struct rota_link *link = tasks->signals.next;
@@ -80,8 +91,12 @@ static uint64_t pass_on(struct ri_tasks *tasks, uint64_t blocked)
 	return blocked;
 }
 
-void ri_signals_let_go(struct ri_tasks *tasks, struct rota_signals *signals)
+/* What nobody else has open is thrown away and unblocked, if it was not blocked
+ * before. */
+static void let_go(struct ri_tasks *tasks, struct ri_errand *errand)
 {
+	struct rota_signals *signals =
+		ri_container(errand, struct errand, errand)->signals;
 	const struct ri_kernel *kernel = tasks->loop.kernel;
 	struct ri_signal dropped;
 	uint64_t left;
@@ -95,6 +110,17 @@ void ri_signals_let_go(struct ri_tasks *tasks, struct rota_signals *signals)
 		if (kernel->signals_take(kernel, signals->fd, &dropped))
 			break;
 	kernel->signals_mask(kernel, SIG_UNBLOCK, left, NULL);
+}
+
+/* On loop 0: its thread is the only one of the engine's where a signal could
+ * act, as it may be the program's own. So it keeps the list of all sets. */
+static void run_on_first(struct ri_tasks *tasks, struct rota_signals *signals,
+			 void (*act)(struct ri_tasks *, struct ri_errand *))
+{
+	struct errand errand = { .errand.act = act, .signals = signals };
+
+	ri_errand_run(&errand.errand, tasks->peers->each[0],
+		      "rota_signals_open (or close)");
 }
 
 int rota_signals_open_at(struct rota_signals *signals, const int *numbers,
@@ -115,7 +141,7 @@ int rota_signals_open_at(struct rota_signals *signals, const int *numbers,
 	signals->loop = &tasks->loop;
 	signals->set = set;
 	signals->fd = fd;
-	ri_signals_hold(tasks, signals);
+	run_on_first(tasks, signals, hold);
 	return 0;
 }
 
@@ -175,7 +201,7 @@ void rota_signals_close(struct rota_signals *signals)
 
 	ri_scope_holder(&signals->scope, RI_SCOPE_SIGNALS, __func__);
 	tasks = ri_tasks_here();
-	ri_signals_let_go(tasks, signals);
+	run_on_first(tasks, signals, let_go);
 	signals->loop = NULL;
 	rota_close(signals->fd);
 	ri_scope_remove(tasks, &signals->scope);

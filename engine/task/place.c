@@ -4,7 +4,7 @@
  */
 #include "rota/loop.h"
 
-#include "task/park.h"
+#include "task/errand.h"
 #include "task/peers.h"
 
 #include <errno.h>
@@ -65,65 +65,39 @@ unsigned rota_loop_least(void)
 
 /* In the frame of who asks. */
 struct question {
-	struct ri_wait wait;
-	struct rota_mail mail;
-	struct ri_tasks *home;         /* the loop of who asks */
-	struct rota_task *task;        /* who asks */
+	struct ri_errand errand;
 	struct rota_loop_stats *stats; /* the answer */
 };
 
-static void fill(struct rota_loop_stats *stats, const struct ri_tasks *tasks)
+static void fill(struct ri_tasks *there, struct ri_errand *errand)
 {
-	const struct ri_loop *loop = &tasks->loop;
+	const struct ri_loop *loop = &there->loop;
 
-	*stats = (struct rota_loop_stats){
-		.tasks = tasks->next_id,
-		.arrived = tasks->arrived,
-		.mail = loop->mail,
-		.sleeps = loop->sleeps,
-		.enters = loop->ring.enters,
-		.entries = loop->ring.submitted,
-		.live = loop->live,
-	};
-}
-
-static void answer_arrived(void *place, struct rota_mail *mail)
-{
-	ri_wake(place, ri_container(mail, struct question, mail)->task, 0);
-}
-
-static void question_arrived(void *place, struct rota_mail *mail)
-{
-	struct question *question = ri_container(mail, struct question, mail);
-
-	fill(question->stats, place);
-	mail->deliver = answer_arrived;
-	ri_loop_post(&question->home->loop, mail);
+	*ri_container(errand, struct question, errand)->stats =
+		(struct rota_loop_stats){
+			.tasks = there->next_id,
+			.arrived = there->arrived,
+			.mail = loop->mail,
+			.sleeps = loop->sleeps,
+			.enters = loop->ring.enters,
+			.entries = loop->ring.submitted,
+			.live = loop->live,
+		};
 }
 
 int rota_loop_stats(unsigned loop, struct rota_loop_stats *stats)
 {
-	struct rota_task *self = ri_task_self(__func__);
-	struct ri_tasks *tasks = ri_tasks_here();
-	struct question question = {
-		.wait = { .what = __func__ },
-		.mail = { .deliver = question_arrived },
-		.home = tasks,
-		.task = self,
-		.stats = stats,
-	};
+	const struct rota_task *self = ri_task_self(__func__);
+	const struct ri_peers *peers = ri_tasks_here()->peers;
+	struct question question = { .errand.act = fill, .stats = stats };
 
 	ri_task_check_scope(self);
-	if (loop >= tasks->peers->count)
+	if (loop >= peers->count)
 		return -EINVAL;
 	if (self->scope->code)
 		return self->scope->code;
-	if (loop == tasks->loop.index) {
-		fill(stats, tasks);
-		return 0;
-	}
-	ri_loop_post(&tasks->peers->each[loop]->loop, &question.mail);
-	return ri_park(tasks, self, &question.wait);
+	ri_errand_run(&question.errand, peers->each[loop], __func__);
+	return 0;
 }
 
 static void message_arrived(void *place, struct rota_mail *mail)

@@ -5,44 +5,31 @@
  * loop knows whether it is the first, so the member asks as its last act, and
  * ends when it is told.
  */
+#include "task/errand.h"
 #include "task/group.h"
 #include "task/remote.h"
 
 /* In the frame of the member that ends. */
 struct verdict {
-	struct ri_wait wait;
-	struct rota_mail mail;
-	struct ri_tasks *home;    /* the member's loop */
-	struct rota_task *task;   /* the member */
-	struct rota_group *group; /* the group itself */
-	int result;               /* what it returned */
-	bool late;                /* another one has won */
+	struct ri_errand errand;
+	const struct rota_task *task; /* the member */
+	struct rota_group *group;     /* the group itself */
+	int result;                   /* what the member returned */
+	bool late;                    /* another one has won */
 };
-
-/* On the member's loop. */
-static void answer_arrived(void *place, struct rota_mail *mail)
-{
-	struct verdict *verdict = ri_container(mail, struct verdict, mail);
-
-	ri_wake(place, verdict->task, 0);
-}
 
 /* On the group's loop. What the group has been told since may not have come to
  * the member's loop yet, but to the member, by what it asked here. */
-static void result_arrived(void *place, struct rota_mail *mail)
+static void judge(struct ri_tasks *there, struct ri_errand *errand)
 {
-	struct verdict *verdict = ri_container(mail, struct verdict, mail);
+	struct verdict *verdict = ri_container(errand, struct verdict, errand);
 	struct rota_group *group = verdict->group;
+	const int result = verdict->result;
 
-	if (verdict->result < 0) {
-		if (!(group->scope.codes & ri_scope_code_bit(verdict->result)))
-			ri_group_failed(place, group, verdict->result,
-					verdict->task->site);
-	} else {
-		verdict->late = !ri_group_won(place, group, verdict->result);
-	}
-	mail->deliver = answer_arrived;
-	ri_loop_post(&verdict->home->loop, mail);
+	if (result >= 0)
+		verdict->late = !ri_group_won(there, group, result);
+	else if (!(group->scope.codes & ri_scope_code_bit(result)))
+		ri_group_failed(there, group, result, verdict->task->site);
 }
 
 /* Of a race that another member has won, maybe before this loop has heard. */
@@ -57,18 +44,16 @@ static void throw_away(struct ri_tasks *tasks, struct rota_task *task,
 
 void ri_remote_judge(struct ri_tasks *tasks, struct rota_task *task, int result)
 {
+	const struct ri_remote *remote = ri_proxy_of(task->group)->remote;
 	struct verdict verdict = {
-		.wait = { .what = "the group's loop, its end told" },
-		.mail = { .deliver = result_arrived },
-		.home = tasks,
+		.errand.act = judge,
 		.task = task,
-		.group = ri_proxy_of(task->group)->remote->group,
+		.group = remote->group,
 		.result = result,
 	};
 
-	ri_loop_post(&ri_proxy_of(task->group)->remote->tasks->loop,
-		     &verdict.mail);
-	ri_park(tasks, task, &verdict.wait);
+	ri_errand_run(&verdict.errand, remote->tasks,
+		      "the group's loop, its end told");
 	if (verdict.late)
 		throw_away(tasks, task, result);
 }

@@ -12,7 +12,7 @@
  *		rota_group_drain(&connections, 5 * ROTA_SECOND);
  *	rota_signals_close(&stop);
  *
- * From open to close these signals are blocked on the loop's thread and do not
+ * From open to close these signals are blocked on the engine's threads and do not
  * act: no handler runs, nothing is ended or stopped by them, and also those
  * that the program ignores are waited for.
  *
@@ -33,11 +33,10 @@
  * Other threads. A signal that is sent to the process (kill(2), the terminal)
  * goes to any thread that has not blocked it, and acts there: so each thread of
  * the program has to block it as well. Those that are started while it is open
- * inherit that, and the threads of an engine's other loops block them all; but
- * loop 0 of rota_run is the program's own thread, so with several loops signals
- * are best opened there, and closed there last. One that is sent to a single
- * thread (pthread_kill(3), raise(3)) is for the tasks of that thread's loop
- * only.
+ * inherit that, and of an engine's own threads all but loop 0's block every
+ * signal anyway; so whichever loop opens a set, it is blocked there. One that is
+ * sent to a single thread (pthread_kill(3), raise(3)) is for the tasks of that
+ * thread's loop only.
  *
  * Other programs. What a task executes inherits what is blocked (execve(2)):
  * give posix_spawn(3) an empty mask (posix_spawnattr_setsigmask(3),
@@ -86,7 +85,8 @@ struct rota_signal {
  * -EMFILE, -ENFILE, -ENOMEM. Then nothing is open or blocked. `numbers` ends
  * with a 0.
  *
- * Never suspends, tasks only, not refused in a cancelled one. The function
+ * Suspends on other loops than 0, until that has blocked them, whatever is
+ * cancelled. Tasks only, not refused in a cancelled one. The function
  * that calls it calls rota_signals_close too: one that returns without it
  * aborts the program, naming this line. */
 int rota_signals_open_at(struct rota_signals *signals, const int *numbers,
