@@ -7,8 +7,11 @@ No figure is judged here; the programs are looked for in $ROTA_BIN.
 import json
 import os
 import resource
+import socket
 import subprocess
 import sys
+import threading
+import time
 import unittest
 
 BIN = os.environ.get("ROTA_BIN", "build/release/bin")
@@ -185,6 +188,120 @@ class Echo(unittest.TestCase):
         self.assertIn("lost", done.stderr)
 
 
+class Counter:
+    """An echo server that counts what it is asked, here."""
+
+    def __init__(self):
+        self.bytes = []  # of each connection that has ended
+        self.listener = socket.create_server(("127.0.0.1", 0), backlog=128)
+        self.name = "%s:%d" % self.listener.getsockname()
+        threading.Thread(target=self.accept, daemon=True).start()
+
+    def accept(self):
+        while True:
+            try:
+                peer, _ = self.listener.accept()
+            except OSError:
+                return
+            threading.Thread(target=self.echo, args=(peer,),
+                             daemon=True).start()
+
+    def echo(self, peer):
+        count = 0
+        with peer:
+            while data := peer.recv(65536):
+                count += len(data)
+                peer.sendall(data)
+        self.bytes.append(count)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.listener.shutdown(socket.SHUT_RDWR)
+        self.listener.close()
+
+
+class Dealt(unittest.TestCase):
+    """What several threads, or a connection for each message, come to."""
+    # Of each connection one before each turn and one in a warm-up of no time.
+    EXTRA = 3
+
+    def echo(self, server, *arguments):
+        row, = rows("echo", "--connect", server.name, "--warmup", "0",
+                    "--size", "100", *arguments)
+        return row
+
+    def settled(self, server, connections):
+        """The bytes of each connection, once all are told."""
+        for _ in range(1000):
+            if len(server.bytes) == connections:
+                break
+            time.sleep(0.01)
+        return server.bytes
+
+    def test_threads_share_connections_and_requests(self):
+        for threads in (1, 2, 3):
+            with self.subTest(threads=threads), Counter() as server:
+                row = self.echo(server, "--connections", "5", "--requests",
+                                "101", "--threads", str(threads))
+                self.assertEqual((row["threads"], row["short"],
+                                  row["requests"], row["errors"]),
+                                 (threads, 0, 101, 0))
+                self.assertEqual(sum(self.settled(server, 5)),
+                                 100 * (101 + self.EXTRA * 5))
+                self.assertGreater(row["p50_us"], 0)
+                self.assertLessEqual(row["p999_us"], row["max_us"])
+
+    def test_short_is_a_connection_for_each_request(self):
+        for threads in (1, 2):
+            with self.subTest(threads=threads), Counter() as server:
+                row = self.echo(server, "--connections", "4", "--requests",
+                                "201", "--threads", str(threads), "--short")
+                self.assertEqual((row["threads"], row["short"],
+                                  row["requests"], row["errors"]),
+                                 (threads, 1, 201, 0))
+                self.assertIsNone(row["bytes_per_connection"])
+                made = 201 + self.EXTRA * 4
+                self.assertEqual(self.settled(server, made), [100] * made)
+
+    def test_fewer_requests_than_connections_are_no_more(self):
+        for kind in ((), ("--short",)):
+            with self.subTest(kind=kind), Counter() as server:
+                row = self.echo(server, "--connections", "7", "--requests",
+                                "3", *kind)
+                self.assertEqual(row["requests"], 3)
+
+    def test_threads_keep_a_schedule_together(self):
+        with Counter() as server:
+            row = self.echo(server, "--connections", "5", "--threads", "2",
+                            "--open-loop", "--rate", "500", "--seconds", "0.4")
+            self.assertEqual((row["requests"], row["errors"]), (200, 0))
+
+    def test_short_connections_to_each_server(self):
+        for server in Echo.servers(self):
+            with self.subTest(server=server):
+                row, = rows("echo", "--server", server, "--short", "--threads",
+                            "2", "--connections", "8", "--requests", "300")
+                self.assertEqual((row["requests"], row["errors"]), (300, 0))
+                self.assertGreater(row["server_cpu_ns_per_request"], 0)
+
+    def test_short_connections_in_turns_give_a_ratio(self):
+        own, bare = Echo.servers(self)[:2]
+        found = rows("echo", "--server", own, "--against", bare, *Echo.TINY,
+                     "--short")
+        self.assertEqual([row["row"] for row in found],
+                         ["server", "against", "ratio"])
+
+    def test_short_connections_that_are_refused_fail(self):
+        with socket.socket() as nobody:
+            nobody.bind(("127.0.0.1", 0))
+            done = run("echo", "--connect", "%s:%d" % nobody.getsockname(),
+                       "--short", "--requests", "5")
+        self.assertEqual(done.returncode, 1)
+        self.assertIn("refused", done.stderr)
+
+
 class Refusals(unittest.TestCase):
     def test_bad_arguments_are_one_clear_line_and_exit_2(self):
         for arguments in ((), ("nonsense",), ("micro", "nonsense"),
@@ -214,7 +331,27 @@ class Refusals(unittest.TestCase):
                            "--seconds", "1"),
                           ("echo", "--server", "true", "--idle", "5",
                            "--connections", "5"),
-                          ("echo", "--connect", "[::1]:1", "--idle", "5")):
+                          ("echo", "--connect", "[::1]:1", "--idle", "5"),
+                          ("echo", "--server", "true", "--threads", "0"),
+                          ("echo", "--server", "true", "--threads", "51"),
+                          ("echo", "--server", "true", "--threads", "3",
+                           "--connections", "2"),
+                          ("echo", "--server", "true", "--threads", "3",
+                           "--requests", "2"),
+                          ("echo", "--server", "true", "--threads", "3",
+                           "--open-loop", "--rate", "2"),
+                          ("echo", "--server", "true", "--threads", "2",
+                           "--firehose"),
+                          ("echo", "--server", "true", "--threads", "2",
+                           "--idle", "5"),
+                          ("echo", "--server", "true", "--short", "--idle",
+                           "5"),
+                          ("echo", "--server", "true", "--short",
+                           "--open-loop", "--rate", "5"),
+                          ("echo", "--server", "true", "--requests", "5",
+                           "--seconds", "1"),
+                          ("echo", "--server", "true", "--requests", "5",
+                           "--against", "true")):
             with self.subTest(arguments=arguments):
                 done = run(*arguments)
                 self.assertEqual(done.returncode, 2, done.stderr)

@@ -42,7 +42,8 @@ class Faults(unittest.TestCase):
     """What a bad server does is noticed, by each kind of load."""
     KINDS = (("--connections", "1"),
              ("--connections", "1", "--open-loop", "--rate", "1000"),
-             ("--connections", "2", "--firehose"))
+             ("--connections", "2", "--firehose"),
+             ("--connections", "4", "--threads", "2"))
 
     def echo(self, fault, *arguments):
         return run("echo", "--server",
@@ -57,11 +58,26 @@ class Faults(unittest.TestCase):
                     self.assertEqual(done.returncode, 1)
                     self.assertIn("not what was sent", done.stderr)
 
+    def test_a_short_connection_is_compared_too(self):
+        done = self.echo("swap", "--short", "--size", "8192", "--connections",
+                         "2")
+        self.assertEqual(done.returncode, 1)
+        self.assertIn("not what was sent", done.stderr)
+
     def test_the_slowest_neighbour_of_a_firehose_is_found(self):
         row = json.loads(self.echo("slow", "--firehose", "--connections",
                                    "6").stdout)
         self.assertGreaterEqual(row["slowest_p50_us"], 20000)
         self.assertGreaterEqual(row["slowest_p50_us"], row["neighbour_p50_us"])
+
+    def test_the_slow_one_of_several_threads_counts(self):
+        row = json.loads(run(
+            "echo", "--server", f"{sys.executable} "
+            f"{os.path.abspath(__file__)} slow", "--connections", "3",
+            "--threads", "3", "--requests", "30", "--warmup", "0",
+            "--json").stdout)
+        self.assertGreaterEqual(row["p90_us"], 20000)
+        self.assertGreater(row["p90_us"], 1.5 * row["p50_us"])
 
     def test_a_stall_counts_for_all_that_was_to_be_sent_meanwhile(self):
         closed = json.loads(self.echo("stall", *self.KINDS[0]).stdout)

@@ -23,8 +23,9 @@
 #define UNDER_WAY_MAX 64
 
 /* Connections from one address; with half of the ports in use, to find one
- * becomes slow. 127.0.0.1 to 127.0.0.255 are enough for a million. */
+ * becomes slow. 127.0.0.1 to 127.0.0.250 are enough for a million. */
 #define PER_SOURCE 10000
+#define SOURCES 250
 
 #define SILENT_NS 5000000000u
 #define SLICE_MS 100
@@ -41,10 +42,10 @@ struct dial {
 
 /* Binds the socket to the source that this connection is to come from; the
  * first ones are the kernel's choice. 0 or -errno. */
-static int bind_source(int fd, const struct dial *dial)
+static int bind_source(int fd, const struct address *address, uint64_t number)
 {
-	const struct sockaddr_in *to = (const void *)&dial->address->storage;
-	const uint32_t index = dial->started / PER_SOURCE;
+	const struct sockaddr_in *to = (const void *)&address->storage;
+	const uint32_t index = (uint32_t)(number / PER_SOURCE % SOURCES);
 	const struct sockaddr_in from = {
 		.sin_family = AF_INET,
 		.sin_addr.s_addr = htonl(INADDR_LOOPBACK + index),
@@ -62,11 +63,10 @@ static int bind_source(int fd, const struct dial *dial)
 }
 
 /* 1 if the connect is under way, 0 if done, else -errno. */
-static int start_connect(int fd, const struct dial *dial)
+static int start_connect(int fd, const struct address *address, uint64_t number)
 {
-	const struct address *address = dial->address;
 	const int one = 1;
-	const int result = bind_source(fd, dial);
+	const int result = bind_source(fd, address, number);
 
 	if (result < 0)
 		return result;
@@ -78,20 +78,28 @@ static int start_connect(int fd, const struct dial *dial)
 	return errno == EINPROGRESS ? 1 : -errno;
 }
 
+int dial_one(const struct address *address, uint64_t number, int *fd)
+{
+	*fd = socket(address->storage.ss_family,
+		     SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	if (*fd < 0)
+		return -errno;
+	const int result = start_connect(*fd, address, number);
+
+	if (result < 0)
+		close(*fd);
+	return result;
+}
+
 /* One more connection: 0 or -errno. */
 static int start_one(struct dial *dial)
 {
-	const int fd = socket(dial->address->storage.ss_family,
-			      SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-	struct epoll_event event = {
-		.events = EPOLLOUT | EPOLLONESHOT,
-		.data.fd = fd,
-	};
+	struct epoll_event event = { .events = EPOLLOUT | EPOLLONESHOT };
+	int fd, result = dial_one(dial->address, dial->started, &fd);
 
-	if (fd < 0)
-		return -errno;
-	int result = start_connect(fd, dial);
-
+	if (result < 0)
+		return result;
+	event.data.fd = fd;
 	if (result > 0 && epoll_ctl(dial->epoll, EPOLL_CTL_ADD, fd, &event) < 0)
 		result = -errno;
 	if (result < 0) {

@@ -14,4 +14,10 @@
  */
 int dial_all(const struct address *address, uint32_t count, int *fds);
 
+/*
+ * Begins one, the number-th so far, from a source that has ports left: 1 if it
+ * is under way, 0 if it is connected, with its descriptor in *fd; else -errno.
+ */
+int dial_one(const struct address *address, uint64_t number, int *fd);
+
 #endif

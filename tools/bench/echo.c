@@ -29,6 +29,8 @@ static const char usage[] =
 	"                       late is one sent 0.1 ms after that\n"
 	"  --firehose           one of the connections sends as fast as it can\n"
 	"                       and reads all of it; how the others fare\n"
+	"  --short              a connection for each message: connect, send,\n"
+	"                       receive, close; N of them at a time\n"
 	"  --idle N             N connections send one each, then they are\n"
 	"                       silent: what memory of the server each takes\n"
 	"\n"
@@ -41,6 +43,11 @@ static const char usage[] =
 	"                       of the first to it\n"
 	"  --connections N      to each server (50)\n"
 	"  --size BYTES         of a message (64)\n"
+	"  --threads N          of the load, to each server (1): connections\n"
+	"                       and rate are dealt over them. With several\n"
+	"                       nothing is bound to a processor unless\n"
+	"                       --cpus says so\n"
+	"  --requests N         so many, in place of a time\n"
 	"  --seconds S          measured, both servers together (5)\n"
 	"  --warmup S           before that, not counted (1)\n"
 	"  --cpus A,B           processors of the servers and of the load\n"
@@ -55,12 +62,15 @@ enum {
 	OPTION_OPEN_LOOP = 1,
 	OPTION_RATE,
 	OPTION_FIREHOSE,
+	OPTION_SHORT,
 	OPTION_IDLE,
 	OPTION_CONNECT,
 	OPTION_SERVER,
 	OPTION_AGAINST,
 	OPTION_CONNECTIONS,
 	OPTION_SIZE,
+	OPTION_THREADS,
+	OPTION_REQUESTS,
 	OPTION_SECONDS,
 	OPTION_WARMUP,
 	OPTION_CPUS,
@@ -72,12 +82,15 @@ static const struct option long_options[] = {
 	{ "open-loop", no_argument, NULL, OPTION_OPEN_LOOP },
 	{ "rate", required_argument, NULL, OPTION_RATE },
 	{ "firehose", no_argument, NULL, OPTION_FIREHOSE },
+	{ "short", no_argument, NULL, OPTION_SHORT },
 	{ "idle", required_argument, NULL, OPTION_IDLE },
 	{ "connect", required_argument, NULL, OPTION_CONNECT },
 	{ "server", required_argument, NULL, OPTION_SERVER },
 	{ "against", required_argument, NULL, OPTION_AGAINST },
 	{ "connections", required_argument, NULL, OPTION_CONNECTIONS },
 	{ "size", required_argument, NULL, OPTION_SIZE },
+	{ "threads", required_argument, NULL, OPTION_THREADS },
+	{ "requests", required_argument, NULL, OPTION_REQUESTS },
 	{ "seconds", required_argument, NULL, OPTION_SECONDS },
 	{ "warmup", required_argument, NULL, OPTION_WARMUP },
 	{ "cpus", required_argument, NULL, OPTION_CPUS },
@@ -91,6 +104,9 @@ static const struct option_range rate_range = { "--rate", 1, 10000000 };
 static const struct option_range idle_range = { "--idle", 1, 100000 };
 static const struct option_range connections_range = { "--connections", 1,
 						       1000000 };
+static const struct option_range threads_range = { "--threads", 1, 64 };
+static const struct option_range requests_range = { "--requests", 1,
+						    1000000000000 };
 static const struct option_range size_range = { "--size", 1, 1u << 30 };
 static const struct option_range seconds_range = { "--seconds", 0, 86400 };
 static const struct option_range warmup_range = { "--warmup", 0, 86400 };
@@ -119,6 +135,7 @@ static int set_cpus(struct echo_settings *settings, const char *text)
 {
 	char end;
 
+	settings->placed = true;
 	if (strcmp(text, "any") == 0) {
 		settings->server_cpu = -1;
 		settings->load_cpu = -1;
@@ -144,6 +161,9 @@ static int set_option(struct echo_settings *settings, int option)
 	case OPTION_FIREHOSE:
 		settings->firehose = true;
 		return 0;
+	case OPTION_SHORT:
+		settings->brief = true;
+		return 0;
 	case OPTION_IDLE:
 		return option_count(who, &idle_range, optarg, &settings->idle);
 	case OPTION_CONNECT:
@@ -159,6 +179,12 @@ static int set_option(struct echo_settings *settings, int option)
 				    &settings->connections);
 	case OPTION_SIZE:
 		return option_count(who, &size_range, optarg, &settings->size);
+	case OPTION_THREADS:
+		return option_count(who, &threads_range, optarg,
+				    &settings->threads);
+	case OPTION_REQUESTS:
+		return option_count(who, &requests_range, optarg,
+				    &settings->requests);
 	case OPTION_SECONDS:
 		return option_seconds(who, &seconds_range, optarg,
 				      &settings->seconds_ns);
@@ -203,6 +229,7 @@ int bench_echo(int argc, char **argv)
 		.idle = ECHO_NOT_GIVEN,
 		.connections = ECHO_NOT_GIVEN,
 		.size = 64,
+		.threads = 1,
 		.rate = ECHO_NOT_GIVEN,
 		.seconds_ns = ECHO_NOT_GIVEN,
 		.warmup_ns = ECHO_NOT_GIVEN,

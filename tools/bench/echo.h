@@ -26,10 +26,14 @@ struct echo_settings {
 	uint64_t warmup_ns;     /* before that, not counted */
 	uint64_t turn_ns;       /* with two servers, of one */
 	uint64_t rate;          /* messages a second to each, open loop */
+	uint64_t threads;       /* of the load, to each server */
+	uint64_t requests;      /* so many, in place of a time, if given */
 	int server_cpu;         /* -1: any */
 	int load_cpu;           /* -1: any */
 	bool open_loop;         /* by a schedule, not when answered */
 	bool firehose;          /* one connection sends all that it can */
+	bool brief;             /* a connection for each message */
+	bool placed;            /* --cpus is given */
 	bool sleeps;            /* the load sleeps while it waits */
 	bool spins;             /* the load does not, because it need not */
 	bool json;

@@ -5,11 +5,47 @@
 
 #define NS_PER_SECOND 1000000000u
 #define TURN_NS 80000000u
+#define CONNECTIONS 50
 
 /* Each neighbour of a firehose has a histogram, 35 KiB. */
 #define NEIGHBOURS_MAX 10000
 
 static const char who[] = "rota-bench echo";
+
+/* What a load of several threads, of connections for a message each, or of so
+ * many messages excludes. */
+static int check_new(const struct echo_settings *settings)
+{
+	const bool apart = settings->firehose ||
+			   settings->idle != ECHO_NOT_GIVEN;
+	const uint64_t connections = settings->connections == ECHO_NOT_GIVEN
+					     ? CONNECTIONS
+					     : settings->connections;
+
+	if (settings->threads > 1 && apart)
+		complain(who, "--threads excludes --firehose and --idle");
+	else if (settings->threads > connections)
+		complain(who, "--threads needs as many --connections");
+	else if (settings->open_loop && settings->threads > settings->rate)
+		complain(who, "--threads needs a --rate of as many");
+	else if (settings->brief && (apart || settings->open_loop))
+		complain(who, "--short excludes --firehose, --idle and "
+			      "--open-loop");
+	else if (settings->requests > 0 && (apart || settings->open_loop))
+		complain(who, "--requests excludes --firehose, --idle and "
+			      "--open-loop");
+	else if (settings->requests > 0 && settings->against != NULL)
+		complain(who, "--requests and --against exclude each other");
+	else if (settings->requests > 0 &&
+		 settings->seconds_ns != ECHO_NOT_GIVEN)
+		complain(who, "--requests and --seconds exclude each other");
+	else if (settings->requests > 0 &&
+		 settings->requests < settings->threads)
+		complain(who, "--threads needs as many --requests");
+	else
+		return 0;
+	return -1;
+}
 
 static int check_idle(const struct echo_settings *settings)
 {
@@ -47,7 +83,7 @@ static int check_load(const struct echo_settings *settings)
 		complain(who, "--firehose takes %d --connections at most",
 			 NEIGHBOURS_MAX);
 	else
-		return check_idle(settings);
+		return check_idle(settings) < 0 ? -1 : check_new(settings);
 	return -1;
 }
 
@@ -88,10 +124,13 @@ void echo_complete(struct echo_settings *settings)
 {
 	if (settings->idle != ECHO_NOT_GIVEN)
 		settings->connections = settings->idle;
-	set_default(&settings->connections, 50);
+	set_default(&settings->connections, CONNECTIONS);
 	set_default(&settings->seconds_ns, 5ull * NS_PER_SECOND);
 	set_default(&settings->warmup_ns, NS_PER_SECOND);
 	settings->turn_ns = turn_ns(settings);
-	settings->spins = !settings->sleeps && settings->load_cpu >= 0 &&
+	if (settings->threads > 1 && !settings->placed)
+		settings->server_cpu = settings->load_cpu = -1;
+	settings->spins = !settings->sleeps && settings->threads == 1 &&
+			  settings->load_cpu >= 0 &&
 			  settings->load_cpu != settings->server_cpu;
 }

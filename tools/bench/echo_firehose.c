@@ -40,7 +40,7 @@ static struct neighbours sum_up(const struct load *load, double *medians)
 
 void echo_firehose_report(const struct echo_side *side, struct report_row *row)
 {
-	const struct load *load = &side->load;
+	const struct load *load = &side->team.loads[0];
 	double *medians = calloc(load->options.connections, sizeof(medians[0]));
 	struct neighbours found = { NAN, NAN, NAN };
 

@@ -34,7 +34,7 @@ static void report_idle(const struct echo_side *side,
 	report_note(row, "command", side->command);
 	report_count(row, "connections", settings->connections);
 	report_count(row, "size", settings->size);
-	report_count(row, "errors", side->load.errors);
+	report_count(row, "errors", team_errors(&side->team));
 	report_count(row, "server_rss_before", side->rss_before);
 	report_count(row, "server_rss_bytes", rss);
 	report_number(row, "bytes_per_connection", idle->bytes_per_connection,
@@ -50,12 +50,12 @@ static int measure_side(struct echo_side *side,
 	int result = echo_sides_start(side, 1, settings);
 
 	if (result == 0)
-		result = load_greet(&side->load, IDLE_NS, &turn);
+		result = load_greet(&side->team.loads[0], IDLE_NS, &turn);
 	if (result == 0) {
 		server_cpu_ns(&side->server); /* until it sleeps */
 		report_idle(side, settings, idle);
 	}
-	return echo_sides_stop(side, 1, result);
+	return echo_sides_stop(side, 1, settings, result);
 }
 
 static void report_ratio(const struct idle *idle,

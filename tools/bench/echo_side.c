@@ -33,10 +33,11 @@ int echo_side_connect(struct echo_side *side,
 		.size = (uint32_t)settings->size,
 		.rate = settings->open_loop ? settings->rate : 0,
 		.firehose = settings->firehose,
+		.brief = settings->brief,
 		.spins = settings->spins,
 	};
 
-	return load_open(&side->load, &options);
+	return team_open(&side->team, &options, (uint32_t)settings->threads);
 }
 
 static uint64_t cpu_ns(const struct echo_side *side)
@@ -48,10 +49,11 @@ static uint64_t cpu_ns(const struct echo_side *side)
 static double work(const struct echo_side *side, uint64_t requests,
 		   uint64_t poured)
 {
-	const double bytes = (double)requests * side->load.options.size +
+	const struct load_options *options = &side->team.loads[0].options;
+	const double bytes = (double)requests * options->size +
 			     (double)poured * LOAD_FIREHOSE_BYTES;
 
-	return side->load.options.firehose ? bytes / 1024 : (double)requests;
+	return options->firehose ? bytes / 1024 : (double)requests;
 }
 
 static void count_turn(struct echo_side *side, const struct load_turn *turn,
@@ -63,17 +65,17 @@ static void count_turn(struct echo_side *side, const struct load_turn *turn,
 	side->cpu_ns += used_ns;
 }
 
-int echo_side_turn(struct echo_side *side, uint64_t duration_ns, bool counted,
-		   struct echo_turn *turn)
+int echo_side_turn(struct echo_side *side, const struct load_amount *amount,
+		   bool counted, struct echo_turn *turn)
 {
 	struct histogram *histogram = counted ? &side->histogram : NULL;
 	struct load_turn dealt;
 
-	if (load_once(&side->load, &dealt) < 0)
+	if (team_once(&side->team, &dealt) < 0)
 		return -1;
 	const uint64_t before_ns = cpu_ns(side);
 
-	if (load_turn(&side->load, duration_ns, histogram, &dealt) < 0)
+	if (team_turn(&side->team, amount, histogram, &dealt) < 0)
 		return -1;
 	const uint64_t used_ns = cpu_ns(side) - before_ns;
 
@@ -93,7 +95,7 @@ static void report_schedule(const struct echo_side *side,
 	if (!settings->open_loop)
 		return;
 	report_count(row, "rate", settings->rate);
-	report_count(row, "sent_late", side->load.schedule.late);
+	report_count(row, "sent_late", team_late(&side->team));
 }
 
 static void report_latency(const struct echo_side *side, struct report_row *row)
@@ -119,7 +121,9 @@ static void report_latency(const struct echo_side *side, struct report_row *row)
 }
 
 /* Of a server that is not ours the kernel tells us nothing. */
-static void report_server(const struct echo_side *side, struct report_row *row)
+static void report_server(const struct echo_side *side,
+			  const struct echo_settings *settings,
+			  struct report_row *row)
 {
 	const bool known = side->server.pid != 0;
 	const double rss = known ? (double)server_rss_bytes(&side->server)
@@ -128,13 +132,16 @@ static void report_server(const struct echo_side *side, struct report_row *row)
 	const double cpu = known ? (double)side->cpu_ns : NAN;
 
 	report_number(row,
-		      side->load.options.firehose ? "server_cpu_ns_per_kib"
-						  : "server_cpu_ns_per_request",
+		      settings->firehose ? "server_cpu_ns_per_kib"
+					 : "server_cpu_ns_per_request",
 		      cpu / work(side, side->requests, side->poured), 1);
 	report_number(row, "server_busy", cpu / (double)side->elapsed_ns, 3);
 	report_number(row, "server_rss_bytes", rss, 0);
+	/* Of connections that are gone by then it tells nothing. */
 	report_number(row, "bytes_per_connection",
-		      grown / side->load.options.connections, 0);
+		      settings->brief ? NAN
+				      : grown / (double)settings->connections,
+		      0);
 }
 
 void echo_side_report(const struct echo_side *side,
@@ -145,6 +152,8 @@ void echo_side_report(const struct echo_side *side,
 	report_note(row, "command", side->command);
 	report_count(row, "connections", settings->connections);
 	report_count(row, "size", settings->size);
+	report_count(row, "threads", settings->threads);
+	report_count(row, "short", settings->brief);
 	report_number(row, "seconds", (double)side->elapsed_ns / NS_PER_SECOND,
 		      3);
 	report_count(row, "requests", side->requests);
@@ -156,13 +165,13 @@ void echo_side_report(const struct echo_side *side,
 	report_latency(side, row);
 	if (settings->firehose)
 		echo_firehose_report(side, row);
-	report_count(row, "errors", side->load.errors);
-	report_server(side, row);
+	report_count(row, "errors", team_errors(&side->team));
+	report_server(side, settings, row);
 	report_host(row);
 }
 
 int echo_side_stop(struct echo_side *side)
 {
-	load_close(&side->load);
+	team_close(&side->team);
 	return server_stop(&side->server);
 }

@@ -9,14 +9,14 @@
 
 #include "echo.h"
 #include "histogram.h"
-#include "load.h"
+#include "team.h"
 #include "server.h"
 
 struct echo_side {
 	const char *role;           /* "server", "against" or "connect" */
 	const char *command;        /* of the server, or where it listens */
 	struct server server;       /* its pid is 0 if it is not ours */
-	struct load load;           /* all connections to it */
+	struct team team;           /* all connections to it */
 	struct histogram histogram; /* latencies of what is counted, in ns */
 	uint64_t requests;          /* counted: answered, */
 	uint64_t poured;            /* messages of a firehose besides, */
@@ -38,13 +38,13 @@ int echo_side_connect(struct echo_side *side,
 		      const struct echo_settings *settings);
 
 /*
- * A turn of so long; it counts for the side's figures if `counted`, and is
+ * A turn of so much; it counts for the side's figures if `counted`, and is
  * told in *turn. Each begins with one request of every connection that is
  * not counted: it brings the server back into the caches, out of which the
  * other's turn has pushed it.
  */
-int echo_side_turn(struct echo_side *side, uint64_t duration_ns, bool counted,
-		   struct echo_turn *turn);
+int echo_side_turn(struct echo_side *side, const struct load_amount *amount,
+		   bool counted, struct echo_turn *turn);
 
 /* The side's figures as a row. */
 void echo_side_report(const struct echo_side *side,

@@ -84,24 +84,26 @@ int echo_sides_start(struct echo_side *sides, size_t count,
 }
 
 /* Some connections were lost, but not all: the load went on without them. */
-static void complain_of_errors(const struct echo_side *side)
+static void complain_of_errors(const struct echo_side *side,
+			       const struct echo_settings *settings)
 {
-	const struct load *load = &side->load;
-
-	if (load->alive > 0)
-		complain(who, "%ju of %u connections to '%s' were lost: %s",
-			 (uintmax_t)load->errors, load->options.connections,
-			 side->command, load_error(load));
+	if (!team_is_broken(&side->team))
+		complain(who, "%ju of %ju connections to '%s' were lost: %s",
+			 (uintmax_t)team_errors(&side->team),
+			 (uintmax_t)(settings->brief ? side->requests
+						     : settings->connections),
+			 side->command, team_error(&side->team));
 }
 
-int echo_sides_stop(struct echo_side *sides, size_t count, int result)
+int echo_sides_stop(struct echo_side *sides, size_t count,
+		    const struct echo_settings *settings, int result)
 {
 	for (size_t index = 0; index < count; index++) {
 		/* How it ended explains why the load failed, if it did. */
 		if (!server_runs(&sides[index].server))
 			result = -1;
-		if (sides[index].load.errors > 0) {
-			complain_of_errors(&sides[index]);
+		if (team_errors(&sides[index].team) > 0) {
+			complain_of_errors(&sides[index], settings);
 			result = -1;
 		}
 		if (echo_side_stop(&sides[index]) < 0)

@@ -22,6 +22,7 @@ int echo_sides_start(struct echo_side *sides, size_t count,
  * Stops all that was started and complains of what went wrong meanwhile; the
  * exit code of a measurement that came to `result`.
  */
-int echo_sides_stop(struct echo_side *sides, size_t count, int result);
+int echo_sides_stop(struct echo_side *sides, size_t count,
+		    const struct echo_settings *settings, int result);
 
 #endif

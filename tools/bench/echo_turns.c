@@ -38,13 +38,16 @@ static int measure_alone(struct echo_side *side,
 			 const struct echo_settings *settings,
 			 struct report *report)
 {
+	const struct load_amount warmup = { .ns = settings->warmup_ns };
+	const struct load_amount measured = { settings->seconds_ns,
+					      settings->requests };
 	struct report_row row = { 0 };
 	struct echo_turn turn;
 
 	if (echo_sides_start(side, 1, settings) < 0)
 		return -1;
-	if (echo_side_turn(side, settings->warmup_ns, false, &turn) < 0 ||
-	    echo_side_turn(side, settings->seconds_ns, true, &turn) < 0)
+	if (echo_side_turn(side, &warmup, false, &turn) < 0 ||
+	    echo_side_turn(side, &measured, true, &turn) < 0)
 		return -1;
 	echo_side_report(side, settings, &row);
 	report_side_by_side(report, &row, 1);
@@ -58,7 +61,7 @@ int echo_alone(const struct echo_settings *settings, struct report *report)
 	if (side == NULL)
 		return BENCH_FAILED;
 	const int result = measure_alone(side, settings, report);
-	const int code = echo_sides_stop(side, 1, result);
+	const int code = echo_sides_stop(side, 1, settings, result);
 
 	free(side);
 	return code;
@@ -68,12 +71,13 @@ int echo_alone(const struct echo_settings *settings, struct report *report)
 static int deal_pair(struct echo_side *sides, uint64_t turn_ns, bool swapped,
 		     struct ratios *ratios)
 {
+	const struct load_amount amount = { .ns = turn_ns };
 	struct echo_turn turns[2];
 
 	for (size_t step = 0; step < 2; step++) {
 		const size_t index = swapped ? 1 - step : step;
 
-		if (echo_side_turn(&sides[index], turn_ns, ratios != NULL,
+		if (echo_side_turn(&sides[index], &amount, ratios != NULL,
 				   &turns[index]) < 0)
 			return -1;
 	}
@@ -143,6 +147,7 @@ static void report_against(const struct echo_side *sides,
 	report_text(&ratio, "row", "ratio");
 	report_count(&ratio, "connections", settings->connections);
 	report_count(&ratio, "size", settings->size);
+	report_count(&ratio, "threads", settings->threads);
 	report_ratios(ratios, &ratio);
 	report_side_by_side(report, &ratio, 1);
 }
@@ -173,7 +178,7 @@ int echo_against(const struct echo_settings *settings, struct report *report)
 	if (sides == NULL)
 		return BENCH_FAILED;
 	const int result = measure_against(sides, settings, report);
-	const int code = echo_sides_stop(sides, 2, result);
+	const int code = echo_sides_stop(sides, 2, settings, result);
 
 	free(sides);
 	return code;

@@ -9,6 +9,15 @@ void histogram_clear(struct histogram *histogram)
 	memset(histogram, 0, sizeof(*histogram));
 }
 
+void histogram_add(struct histogram *histogram, const struct histogram *other)
+{
+	for (uint32_t bucket = 0; bucket < HISTOGRAM_BUCKETS; bucket++)
+		histogram->buckets[bucket] += other->buckets[bucket];
+	histogram->count += other->count;
+	if (other->max > histogram->max)
+		histogram->max = other->max;
+}
+
 /* Inverse of histogram_bucket: the middle of what falls into it. */
 static double bucket_middle(uint32_t bucket)
 {

@@ -49,6 +49,9 @@ static inline void histogram_record(struct histogram *histogram, uint64_t value)
 		histogram->max = value;
 }
 
+/* Adds all that was recorded in another one. */
+void histogram_add(struct histogram *histogram, const struct histogram *other);
+
 /* The value that this part (0.99) of all values do not exceed; 0 if empty. */
 double histogram_quantile(const struct histogram *histogram, double part);
 

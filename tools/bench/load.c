@@ -7,7 +7,6 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "dial.h"
 #include "host.h"
 #include "interrupt.h"
 #include "load_wire.h"
@@ -82,6 +81,17 @@ int load_step(struct load *load, uint64_t wait_ns)
 	return 0;
 }
 
+void load_limit(struct load *load, const struct load_amount *amount,
+		uint64_t start_ns)
+{
+	if (amount->requests > 0) {
+		load->deadline_ns = UINT64_MAX;
+		load->left = amount->requests;
+	} else if (amount->ns > 0) {
+		load->deadline_ns = start_ns + amount->ns;
+	}
+}
+
 uint64_t load_begin(struct load *load, const struct load_protocol *protocol,
 		    struct histogram *histogram)
 {
@@ -89,6 +99,7 @@ uint64_t load_begin(struct load *load, const struct load_protocol *protocol,
 	load->histogram = histogram;
 	load->requests = 0;
 	load->deadline_ns = 0;
+	load->left = UINT64_MAX;
 	load->silent_since_ns = 0;
 	load->next = 0;
 	load->poured = 0;
@@ -109,46 +120,53 @@ int load_end(struct load *load, uint64_t start_ns, struct load_turn *turn)
 	return 0;
 }
 
-int load_turn(struct load *load, uint64_t duration_ns,
+int load_turn(struct load *load, const struct load_amount *amount,
 	      struct histogram *histogram, struct load_turn *turn)
 {
 	if (load->options.rate > 0)
-		return load_turn_paced(load, duration_ns, histogram, turn);
+		return load_turn_paced(load, amount->ns, histogram, turn);
 	if (load->options.firehose)
-		return load_turn_firehose(load, duration_ns, histogram, turn);
-	return load_turn_closed(load, duration_ns, histogram, turn);
+		return load_turn_firehose(load, amount->ns, histogram, turn);
+	if (load->options.brief)
+		return load_turn_short(load, amount, histogram, turn);
+	return load_turn_closed(load, amount, histogram, turn);
 }
 
-static int add_connection(struct load *load, uint32_t index, int fd)
+int load_once(struct load *load, struct load_turn *turn)
 {
-	struct load_connection *connection = &load->connections[index];
+	static const struct load_amount none;
+
+	return load->options.brief ? load_turn_short(load, &none, NULL, turn)
+				   : load_turn_closed(load, &none, NULL, turn);
+}
+
+int load_watch(struct load *load, struct load_connection *connection)
+{
 	struct epoll_event event = {
 		.events = EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET,
 		.data.ptr = connection,
 	};
 
-	connection->fd = fd;
-	load->alive++;
-	return epoll_ctl(load->epoll, EPOLL_CTL_ADD, fd, &event) < 0 ? -errno
-								     : 0;
+	return epoll_ctl(load->epoll, EPOLL_CTL_ADD, connection->fd, &event) < 0
+		       ? -errno
+		       : 0;
 }
 
-/* All or none: 0 or -errno. */
-static int connect_all(struct load *load)
+/* All of them, also after an error, to be closed with the load: 0 or -errno. */
+static int add_all(struct load *load, const int *fds)
 {
-	const uint32_t count = load->options.connections;
-	int *fds = malloc(count * sizeof(fds[0]));
-	int result = fds == NULL ? -ENOMEM
-				 : dial_all(&load->options.address, count, fds);
+	int result = 0;
 
-	/* Also after an error each is added, to be closed with the load. */
-	for (uint32_t index = 0; result >= 0 && index < count; index++) {
-		const int added = add_connection(load, index, fds[index]);
+	for (uint32_t index = 0; index < load->options.connections; index++) {
+		struct load_connection *connection = &load->connections[index];
+		int watched;
 
-		load->first_errno = added < 0 ? -added : load->first_errno;
+		connection->fd = fds[index];
+		load->alive++;
+		watched = load_watch(load, connection);
+		result = watched < 0 ? watched : result;
 	}
-	free(fds);
-	return result < 0 ? result : -load->first_errno;
+	return result;
 }
 
 /* Fixed, so that every run sends the same bytes. */
@@ -198,17 +216,27 @@ static int allocate(struct load *load)
 	return load->epoll < 0 ? -errno : 0;
 }
 
-int load_open(struct load *load, const struct load_options *options)
+static void close_fds(const int *fds, uint32_t count)
+{
+	for (uint32_t index = 0; fds != NULL && index < count; index++)
+		close(fds[index]);
+}
+
+int load_open(struct load *load, const struct load_options *options,
+	      const int *fds)
 {
 	*load = (struct load){ .options = *options, .epoll = -1 };
 	int result = allocate(load);
 
-	if (result == 0)
-		result = connect_all(load);
+	if (result < 0)
+		close_fds(fds, options->connections);
+	else if (fds != NULL)
+		result = add_all(load, fds);
+	else
+		load->alive = options->connections;
 	if (result == 0)
 		return 0;
-	if (!interrupt_pending())
-		load_complain(load, "cannot connect to", strerror(-result));
+	load_complain(load, "cannot load", strerror(-result));
 	load_close(load);
 	return -1;
 }

@@ -8,8 +8,10 @@
  *	load_paced.c    the next message when a schedule says so
  *	load_firehose.c one as fast as it can, the others closed loops
  *	load_idle.c     one message, then nothing
+ *	load_short.c    a connection for each message
  *
- * It is made to cost little beside the server, in one thread: edge-triggered
+ * It is made to cost little beside the server, in one thread (several of them
+ * make a team, team.h): edge-triggered
  * epoll, so that nothing has to be asked for twice, and none of the read
  * loops that this otherwise needs, because a connection knows how much is
  * still to come. A message is not built but found: it is a piece of one
@@ -46,7 +48,16 @@ struct load_options {
 	uint32_t size;          /* bytes of a message, at least 1 */
 	uint64_t rate;          /* messages a second; 0: a closed loop */
 	bool firehose;          /* the first connection is one */
+	bool brief;             /* each message has a connection of its own,
+				   and `connections` are open at a time */
 	bool spins;             /* rather than sleep while it waits */
+	uint64_t first;         /* the number of its first one in the team */
+};
+
+/* How much a turn is to deal: what is on its way then is waited for. */
+struct load_amount {
+	uint64_t ns;       /* for so long; */
+	uint64_t requests; /* or, if it is not 0, so many, however long */
 };
 
 struct load_connection; /* load_wire.h */
@@ -72,10 +83,12 @@ struct load {
 	unsigned char *scratch; /* where all that is received lands */
 	struct load_schedule schedule;
 	struct histogram *neighbours; /* of the firehose, by connection */
+	uint64_t dialed;              /* for one message each */
 
 	/* Of the turn that is under way. */
 	const struct load_protocol *protocol;
 	uint64_t deadline_ns;          /* after it nothing new is sent */
+	uint64_t left;                 /* that may still be sent */
 	uint64_t requests;             /* answered */
 	uint64_t silent_since_ns;      /* 0, or when waiting began in vain */
 	uint32_t next;                 /* connection to send, if in order */
@@ -90,15 +103,17 @@ struct load_turn {
 	uint64_t elapsed_ns; /* from the first send to the last answer */
 };
 
-/* Opens all connections; -1 once it has complained, with nothing open. */
-int load_open(struct load *load, const struct load_options *options);
+/* Takes connections that are open, as many as are asked for (with `brief`:
+ * NULL). -1 once it has complained; then they are closed. */
+int load_open(struct load *load, const struct load_options *options,
+	      const int *fds);
 
 /*
- * Deals requests for so long, in a closed loop or by the schedule. -1 once it
- * has complained: no connection is left, or no answer came for 5 s. Also -1,
- * silently, when interrupted.
+ * Deals requests, in a closed loop or by the schedule (which knows no number of
+ * them). -1 once it has complained: no connection is left, or no answer came
+ * for 5 s. Also -1, silently, when interrupted.
  */
-int load_turn(struct load *load, uint64_t duration_ns,
+int load_turn(struct load *load, const struct load_amount *amount,
 	      struct histogram *histogram, struct load_turn *turn);
 
 /* Each connection sends one message, all at once. Returns as load_turn. */

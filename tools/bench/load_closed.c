@@ -10,6 +10,7 @@
 static void begin(struct load *load, struct load_connection *connection,
 		  uint64_t now_ns)
 {
+	load->left--;
 	connection->start_ns = now_ns;
 	load_allow(load, connection);
 }
@@ -17,7 +18,7 @@ static void begin(struct load *load, struct load_connection *connection,
 void load_begin_closed(struct load *load, uint32_t first)
 {
 	for (uint32_t index = first; index < load->options.connections; index++)
-		if (load->connections[index].fd >= 0)
+		if (load->connections[index].fd >= 0 && load->left > 0)
 			begin(load, &load->connections[index], host_now_ns());
 }
 
@@ -27,7 +28,7 @@ void load_next_closed(struct load *load, struct load_connection *connection,
 	if (load->histogram != NULL)
 		histogram_record(load->histogram,
 				 now_ns - connection->start_ns);
-	if (now_ns < load->deadline_ns)
+	if (now_ns < load->deadline_ns && load->left > 0)
 		begin(load, connection, now_ns);
 }
 
@@ -38,21 +39,16 @@ static void on_returned(struct load *load, struct load_connection *connection,
 	load_next_closed(load, connection, host_now_ns());
 }
 
-int load_turn_closed(struct load *load, uint64_t duration_ns,
+int load_turn_closed(struct load *load, const struct load_amount *amount,
 		     struct histogram *histogram, struct load_turn *turn)
 {
 	static const struct load_protocol protocol = { NULL, on_returned };
 	const uint64_t start_ns = load_begin(load, &protocol, histogram);
 
-	load->deadline_ns = duration_ns == 0 ? 0 : start_ns + duration_ns;
+	load_limit(load, amount, start_ns);
 	load_begin_closed(load, 0);
 	while (load->busy > 0)
 		if (load_step(load, LOAD_WAIT_NS) < 0)
 			return -1;
 	return load_end(load, start_ns, turn);
-}
-
-int load_once(struct load *load, struct load_turn *turn)
-{
-	return load_turn_closed(load, 0, NULL, turn);
 }

@@ -12,7 +12,8 @@ static const unsigned char *message_of(const struct load *load,
 				       const struct load_connection *connection,
 				       uint64_t number)
 {
-	const uint64_t index = (uint64_t)(connection - load->connections);
+	const uint64_t index = load->options.first +
+			       (uint64_t)(connection - load->connections);
 
 	return load->pattern + (index * 61 + number * 97) % LOAD_PLACES;
 }
@@ -22,9 +23,11 @@ void load_lose(struct load *load, struct load_connection *connection, int error)
 	if (load->errors++ == 0)
 		load->first_errno = error;
 	load->alive--;
+	connection->lost = true;
 	load->busy -= connection->allowed - connection->back;
 	connection->allowed = connection->back;
-	close(connection->fd);
+	if (connection->fd >= 0)
+		close(connection->fd);
 	connection->fd = -1;
 }
 

@@ -20,6 +20,7 @@
 
 struct load_connection {
 	int fd;              /* -1: closed */
+	bool lost;           /* closed for good */
 	uint32_t size;       /* bytes of each of its messages */
 	uint64_t allowed;    /* messages that it may send, from the first on */
 	uint64_t sent;       /* messages that are sent as a whole */
@@ -43,8 +44,10 @@ struct load_protocol {
 };
 
 /* Turns of the protocols; as load_turn. */
-int load_turn_closed(struct load *load, uint64_t duration_ns,
+int load_turn_closed(struct load *load, const struct load_amount *amount,
 		     struct histogram *histogram, struct load_turn *turn);
+int load_turn_short(struct load *load, const struct load_amount *amount,
+		    struct histogram *histogram, struct load_turn *turn);
 int load_turn_paced(struct load *load, uint64_t duration_ns,
 		    struct histogram *histogram, struct load_turn *turn);
 int load_turn_firehose(struct load *load, uint64_t duration_ns,
@@ -92,6 +95,14 @@ void load_lose(struct load *load, struct load_connection *connection,
 /* A turn by this protocol begins now, which is returned; no deadline yet. */
 uint64_t load_begin(struct load *load, const struct load_protocol *protocol,
 		    struct histogram *histogram);
+
+/* No more than that is dealt in the turn that began then; of an amount of
+ * nothing, what is sent at its begin. */
+void load_limit(struct load *load, const struct load_amount *amount,
+		uint64_t start_ns);
+
+/* Looks after a connection that has just been opened: 0 or -errno. */
+int load_watch(struct load *load, struct load_connection *connection);
 
 /*
  * Waits for so long at most, not at all if it spins, and deals with what
