@@ -5,9 +5,10 @@
  * reached through here.
  *
  * Tests put another table in: the Nth call fails, completions are held back or
- * delivered by hand, time stands still. A table may carry its own state behind
- * `struct ri_kernel` (the first argument of each function), so several can
- * live in one process. `ri_kernel_linux` (ring/linux.c) is the real one.
+ * delivered by hand, time stands still. A table has a state (the table is the
+ * first argument of each function), so several can live in one process; a copy
+ * of it, with other memory say, has the same one. `ri_kernel_linux`
+ * (ring/linux.c) is the real one.
  *
  * Every function returns >= 0 or -errno and is called on the loop's thread,
  * but for those that say otherwise.
@@ -77,6 +78,7 @@ struct ri_lookup {
 };
 
 struct ri_kernel {
+	void *state; /* what its functions need beside; NULL: nothing */
 	/* io_uring_setup(2) and its mappings; io_uring_queue_init_params(3) */
 	int (*ring_open)(const struct ri_kernel *kernel, unsigned entries,
 			 struct io_uring *ring, struct io_uring_params *params);

@@ -5,6 +5,7 @@
 #include "rota/job.h"
 
 #include "support/child.h"
+#include "support/door.h"
 #include "support/random.h"
 #include "support/run.h"
 #include "support/started.h"
@@ -32,40 +33,6 @@ static void start(struct test_started *started, struct rota_config config)
 static void stop(struct test_started *started)
 {
 	assert_int_equal(test_stop(started, ROTA_NEVER), 0);
-}
-
-/* What a task waits at until the test lets it through. */
-struct gate {
-	int ends[2];
-	atomic_int passed;
-};
-
-static void gate_open(struct gate *gate)
-{
-	assert_int_equal(pipe(gate->ends), 0);
-	atomic_init(&gate->passed, 0);
-}
-
-static void gate_let(struct gate *gate, unsigned count)
-{
-	while (count--)
-		assert_int_equal(write(gate->ends[1], "x", 1), 1);
-}
-
-static void gate_close(struct gate *gate)
-{
-	close(gate->ends[0]);
-	close(gate->ends[1]);
-}
-
-static int pass(void *value)
-{
-	struct gate *gate = *(struct gate **)value;
-	char byte;
-	const int n = rota_read(gate->ends[0], &byte, 1);
-
-	atomic_fetch_add(&gate->passed, n == 1);
-	return n;
 }
 
 struct pair {
@@ -153,20 +120,21 @@ static void more_jobs_than_the_bound_are_refused(void **state)
 {
 	struct test_started started;
 	struct rota_job jobs[4];
-	struct gate gate;
+	struct door door;
 
 	(void)state;
-	gate_open(&gate);
+	door_make(&door);
 	start(&started, (struct rota_config){ .jobs_max = 3 });
 	for (int i = 0; i < 3; i++)
-		assert_int_equal(test_submit(&started, &jobs[i], pass, &gate),
-				 0);
-	assert_int_equal(test_submit(&started, &jobs[3], pass, &gate), -EAGAIN);
-	gate_let(&gate, 3);
+		assert_int_equal(
+			test_submit(&started, &jobs[i], door_pass, &door), 0);
+	assert_int_equal(test_submit(&started, &jobs[3], door_pass, &door),
+			 -EAGAIN);
+	door_let(&door, 3);
 	for (int i = 0; i < 3; i++)
 		assert_int_equal(rota_job_wait(&jobs[i]), 1);
 	stop(&started);
-	gate_close(&gate);
+	door_remove(&door);
 }
 
 static void who_waited_for_a_job_finds_room_for_the_next(void **state)
@@ -192,9 +160,9 @@ static int spawn_too_many(void *value)
 	int error;
 
 	rota_group_open(&group, NULL);
-	while (!(error = rota_go(&group, pass, *(struct gate **)value)))
+	while (!(error = rota_go(&group, door_pass, *(struct door **)value)))
 		;
-	atomic_fetch_add(&(*(struct gate **)value)->passed, 100);
+	atomic_fetch_add(&(*(struct door **)value)->came, 100);
 	return rota_group_wait(&group) ? 0 : error;
 }
 
@@ -202,21 +170,20 @@ static void a_job_for_which_a_loop_has_no_task_tells_so(void **state)
 {
 	struct test_started started;
 	struct rota_job crowd, job;
-	struct gate gate;
+	struct door door;
 
 	(void)state;
-	gate_open(&gate);
+	door_make(&door);
 	start(&started, (struct rota_config){ .loops = 1, .tasks_max = 4 });
-	assert_int_equal(test_submit(&started, &crowd, spawn_too_many, &gate),
+	assert_int_equal(test_submit(&started, &crowd, spawn_too_many, &door),
 			 0);
-	while (atomic_load(&gate.passed) < 100)
-		usleep(100);
-	assert_int_equal(test_submit(&started, &job, pass, &gate), 0);
+	door_await(&door, 100);
+	assert_int_equal(test_submit(&started, &job, door_pass, &door), 0);
 	assert_int_equal(rota_job_wait(&job), -EAGAIN);
-	gate_let(&gate, 3);
+	door_let(&door, 3);
 	assert_int_equal(rota_job_wait(&crowd), -EAGAIN);
 	stop(&started);
-	gate_close(&gate);
+	door_remove(&door);
 }
 
 /* What a job saw of its cancel. */
@@ -264,31 +231,21 @@ static void a_job_that_is_cancelled_knows_why(void **state)
 	stop(&started);
 }
 
-static int hold_up(void *value)
-{
-	struct gate *gate = *(struct gate **)value;
-	char byte;
-
-	atomic_store(&gate->passed, 100);
-	return (int)read(gate->ends[0], &byte, 1);
-}
-
 static void a_job_may_be_cancelled_before_it_starts(void **state)
 {
 	struct test_started started;
 	struct seen seen = { 0 };
 	struct rota_job blocker, job;
-	struct gate gate;
+	struct door door;
 
 	(void)state;
-	gate_open(&gate);
+	door_make(&door);
 	start(&started, (struct rota_config){ .loops = 1 });
-	assert_int_equal(test_submit(&started, &blocker, hold_up, &gate), 0);
-	while (atomic_load(&gate.passed) < 100)
-		usleep(100);
+	assert_int_equal(test_submit(&started, &blocker, door_block, &door), 0);
+	door_await(&door, 1);
 	assert_int_equal(test_submit(&started, &job, sleep_long, &seen), 0);
 	rota_job_cancel(&job, (struct rota_cancellation){ 0 });
-	gate_let(&gate, 1);
+	door_let(&door, 1);
 	assert_int_equal(rota_job_wait(&job), -ECANCELED);
 	assert_int_equal(seen.error, -ECANCELED);
 	assert_true(atomic_load(&seen.runs));
@@ -297,7 +254,7 @@ static void a_job_may_be_cancelled_before_it_starts(void **state)
 	rota_job_cancel(&blocker, (struct rota_cancellation){ 0 });
 	assert_int_equal(rota_job_wait(&blocker), 1);
 	stop(&started);
-	gate_close(&gate);
+	door_remove(&door);
 }
 
 /* Threads that submit, cancel and wait, at moments that a seed decides on. */
@@ -381,7 +338,7 @@ static void a_cancel_that_meets_the_end_of_a_job_is_harmless(void **state)
 /* A task of one engine that has a job in another. */
 struct crossing {
 	struct test_started *started;
-	struct gate *gate;
+	struct door *door;
 	int before, after;
 };
 
@@ -389,10 +346,10 @@ static int wait_in_task(void *arg)
 {
 	struct crossing *crossing = arg;
 	struct rota_job job = { .engine = crossing->started->engine };
-	int error = rota_submit(&job, pass, crossing->gate);
+	int error = rota_submit(&job, door_pass, crossing->door);
 
 	crossing->before = rota_job_wait(&job);
-	if (write(crossing->gate->ends[1], "x", 1) != 1)
+	if (write(crossing->door->ends[1], "x", 1) != 1)
 		return -errno;
 	while (!rota_job_ended(&job) && !error)
 		error = rota_sleep(ROTA_MILLISECOND / 10);
@@ -403,17 +360,17 @@ static int wait_in_task(void *arg)
 static void a_task_may_not_wait_for_a_job_unless_it_has_ended(void **state)
 {
 	struct test_started started;
-	struct gate gate;
-	struct crossing crossing = { &started, &gate, 0, 0 };
+	struct door door;
+	struct crossing crossing = { &started, &door, 0, 0 };
 
 	(void)state;
-	gate_open(&gate);
+	door_make(&door);
 	start(&started, (struct rota_config){ 0 });
 	assert_int_equal(test_run(wait_in_task, &crossing), 0);
 	assert_int_equal(crossing.before, -EDEADLK);
 	assert_int_equal(crossing.after, 1);
 	stop(&started);
-	gate_close(&gate);
+	door_remove(&door);
 }
 
 static int return_past_a_group(void *value)
@@ -446,7 +403,7 @@ static void a_job_that_leaves_a_group_open_aborts(void **state)
 	assert_int_equal(child.signal, SIGABRT);
 	assert_non_null(strstr(child.errors,
 			       "the group opened here is still open, but task "
-			       "fn (spawned at "));
+			       "return_past_a_group (spawned at "));
 }
 
 static int wait_for_none(void *arg)

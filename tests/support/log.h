@@ -13,7 +13,8 @@ struct test_log {
 };
 
 /* For the `write` of a struct ri_log and the `log` of a struct rota_config,
- * whose context is the struct test_log. */
+ * whose context is the struct test_log. Any thread; it is read when those who
+ * write have ended. */
 void test_log_write(void *context, const char *line);
 
 /* For the same: drains tell who is left, and nobody wants to know. */

@@ -33,10 +33,3 @@ void test_abandon(struct test_started *started)
 	rota_engine_abandon(started->engine);
 	test_watch_stop(&started->watch);
 }
-
-int test_submit(const struct test_started *started, struct rota_job *job,
-		rota_task_fn *fn, void *pointer)
-{
-	*job = (struct rota_job){ .engine = started->engine };
-	return rota_submit(job, fn, pointer);
-}

@@ -23,7 +23,8 @@ int test_stop(struct test_started *started, int64_t grace_ns);
 void test_abandon(struct test_started *started);
 
 /* Submits a job that takes a pointer, to loop 0. */
-int test_submit(const struct test_started *started, struct rota_job *job,
-		rota_task_fn *fn, void *pointer);
+#define test_submit(started, job, fn, pointer)                      \
+	(*(job) = (struct rota_job){ .engine = (started)->engine }, \
+	 rota_submit((job), fn, pointer))
 
 #endif
