@@ -54,7 +54,7 @@ void ri_group_init(struct rota_group *group,
 	group->won = false;
 	group->tried = false;
 	group->proxy = false;
-	group->asked = false;
+	group->asked = RI_ASKED_NO;
 	group->share = 0;
 	if (group->failures)
 		group->failures->count = 0;

@@ -415,19 +415,24 @@ static void cancel_arrived(void *place, struct rota_mail *mail)
 		ri_container(mail, struct rota_group, cancel);
 
 	ri_scope_cancel(place, &group->scope, -ECANCELED, group->asked_cause);
+	__atomic_store_n(&group->asked, RI_ASKED_HERE, __ATOMIC_RELAXED);
+	ri_group_settled(place, group);
 }
 
-/* Who calls is inside the group, so it is open until the caller's end has
- * arrived, and that is behind this mail. */
+/* Who calls is inside the group, so it is open now, and the join waits for the
+ * mail. */
 void ri_remote_cancel(struct ri_tasks *tasks, struct rota_group *group,
 		      struct rota_cancellation cause)
 {
 	struct rota_group *proxy = ri_remote_proxy(tasks, group);
+	uint8_t not_yet = RI_ASKED_NO;
 
 	if (proxy)
 		ri_scope_cancel(tasks, &proxy->scope, -ECANCELED, cause);
 	/* relaxed: the mail carries the rest */
-	if (__atomic_exchange_n(&group->asked, 1, __ATOMIC_RELAXED))
+	if (!__atomic_compare_exchange_n(&group->asked, &not_yet, RI_ASKED_AWAY,
+					 false, __ATOMIC_RELAXED,
+					 __ATOMIC_RELAXED))
 		return;
 	group->asked_cause = cause;
 	group->cancel.deliver = cancel_arrived;

@@ -130,10 +130,23 @@ static inline bool ri_remote_is(const struct ri_tasks *tasks,
 void ri_remote_cancel(struct ri_tasks *tasks, struct rota_group *group,
 		      struct rota_cancellation cause);
 
-/* Is mail of the group still on its way? It cannot be closed before. */
+/* Has another loop cancelled the group? By a mail in the group itself. */
+enum ri_remote_asked {
+	RI_ASKED_NO = 0,
+	RI_ASKED_AWAY = 1, /* the mail is on its way, or about to be sent */
+	RI_ASKED_HERE = 2, /* it has arrived */
+};
+
+/* Is mail of the group still on its way? It cannot be closed before. Not even
+ * if all members have ended: a report that was sent before a cancel tells also
+ * of who ended after it. */
 static inline bool ri_remote_busy(const struct rota_group *group)
 {
-	return group->remote && group->remote->orders;
+	/* relaxed: who asked was a member, or inside of one, and its report
+	 * carries it */
+	return (group->remote && group->remote->orders) ||
+	       __atomic_load_n(&group->asked, __ATOMIC_RELAXED) ==
+		       RI_ASKED_AWAY;
 }
 
 static inline struct ri_proxy *ri_proxy_of(struct rota_group *group)

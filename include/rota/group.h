@@ -122,7 +122,8 @@ struct rota_group {
 	uint8_t won;             /* `result` is one: a member succeeded */
 	uint8_t tried;           /* a member that could win has ended */
 	uint8_t proxy;           /* it stands for one of another loop */
-	uint8_t asked;           /* another loop has cancelled it; atomic */
+	uint8_t asked;           /* another loop has cancelled it: how far
+	                            that has come; atomic */
 	struct rota_mail cancel; /* ... by this mail */
 	struct rota_cancellation asked_cause; /* ... because of this */
 };

@@ -259,6 +259,83 @@ static void a_member_gets_room_on_a_loop_that_is_never_idle(void **state)
 	assert_in_range(crowd.yields, 1, YIELDS_MAX - 1);
 }
 
+/* A cancel from elsewhere, and the end of who called for it. */
+struct late {
+	struct hold hold;         /* of loop 0 */
+	struct rota_group *group; /* two members of it are on loop 1: */
+	atomic_bool a_go;         /* the first one may end, */
+	atomic_bool a_ends;       /* does, */
+	atomic_bool a_ended;      /* and has told loop 0, */
+	atomic_bool b_ends;       /* before the second one has cancelled */
+	int result;
+};
+
+static int end_first(void *value)
+{
+	struct late *late = *(struct late **)value;
+
+	await(&late->a_go);
+	atomic_store(&late->a_ends, true);
+	return 0;
+}
+
+/* When loop 0 has taken the mail that the first one's end is in, the second
+ * one cancels, and its end is told by the same mail. */
+static int cancel_then_end(void *value)
+{
+	struct late *late = *(struct late **)value;
+
+	await(&late->a_ends);
+	atomic_store(&late->a_ended, true);
+	await(&late->hold.begun);
+	rota_group_cancel(late->group,
+			  (struct rota_cancellation){ -EINTR, NULL });
+	atomic_store(&late->b_ends, true);
+	return 0;
+}
+
+/* In another group, on loop 1: runs when the second one has ended. */
+static int let_loop_go(void *value)
+{
+	struct late *late = *(struct late **)value;
+
+	await(&late->b_ends);
+	hold_end(&late->hold);
+	return 0;
+}
+
+static int join_before_cancel(void *arg)
+{
+	struct late *late = arg;
+	struct rota_group others, group;
+	int error;
+
+	rota_group_open(&others, NULL);
+	error = rota_go_on(&others, 1, let_loop_go, late);
+	rota_group_open(&group, NULL);
+	late->group = &group;
+	if (!error)
+		error = rota_go_on(&group, 1, end_first, late);
+	if (!error)
+		error = rota_go_on(&group, 1, cancel_then_end, late);
+	late->hold.message.fn = hold_arrived;
+	rota_message_send(0, &late->hold.message);
+	atomic_store(&late->a_go, true);
+	spin(&late->a_ended);
+	late->result = rota_group_wait(&group);
+	rota_group_wait(&others);
+	return error;
+}
+
+static void a_join_waits_for_a_cancel_on_its_way(void **state)
+{
+	struct late late = { .result = 1 };
+
+	(void)state;
+	assert_int_equal(test_run_loops(join_before_cancel, &late), 0);
+	assert_int_equal(late.result, -EINTR);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -269,6 +346,7 @@ int main(void)
 		cmocka_unit_test(a_member_waits_where_there_is_no_room_for_it),
 		cmocka_unit_test(
 			a_member_gets_room_on_a_loop_that_is_never_idle),
+		cmocka_unit_test(a_join_waits_for_a_cancel_on_its_way),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
