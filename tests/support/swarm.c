@@ -85,7 +85,7 @@ static struct swarm_member *new_member(struct actor *actor,
 	if (index >= SWARM_MEMBERS)
 		return NULL;
 	member = &swarm->members[index];
-	member->group = group;
+	atomic_store(&member->group, group);
 	member->index = index;
 	member->seed = test_random_next(&actor->dice);
 	member->inherited = member;
@@ -316,12 +316,12 @@ static void step(struct actor *actor)
 static void throw_away(int result, void *value)
 {
 	struct swarm_member *member = *(struct swarm_member **)value;
+	struct swarm *swarm = atomic_load(&member->group)->swarm;
 
 	atomic_fetch_add(&member->discarded, 1);
-	swarm_expect(member->group->swarm, "what is discarded", result,
-		     member->result);
-	swarm_expect(member->group->swarm, "who discards is cancelled",
-		     rota_cancelled() != 0, true);
+	swarm_expect(swarm, "what is discarded", result, member->result);
+	swarm_expect(swarm, "who discards is cancelled", rota_cancelled() != 0,
+		     true);
 }
 
 static struct swarm_group *new_group(struct actor *actor)
@@ -409,7 +409,7 @@ static void nest(struct actor *actor)
 
 static void check_start(struct swarm_member *member)
 {
-	struct swarm_group *group = member->group;
+	struct swarm_group *group = atomic_load(&member->group);
 	struct swarm *swarm = group->swarm;
 
 	swarm_expect(swarm, "how often a member runs",
@@ -462,7 +462,7 @@ static unsigned depth_of(const struct swarm_group *group)
 static int act(void *value)
 {
 	struct swarm_member *member = *(struct swarm_member **)value;
-	struct swarm_group *group = member->group;
+	struct swarm_group *group = atomic_load(&member->group);
 	struct actor actor = {
 		.swarm = group->swarm,
 		.here = group,

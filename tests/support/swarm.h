@@ -47,7 +47,8 @@ struct swarm_group {
 
 /* A member, accepted or not. */
 struct swarm_member {
-	struct swarm_group *group;
+	/* Others look for theirs. */
+	_Atomic(struct swarm_group *) group;
 	uint64_t seed;         /* of its dice */
 	void *inherited;       /* it has to inherit this */
 	unsigned index;        /* among all members */

@@ -47,7 +47,7 @@ static void count(struct swarm_group *group, struct tally *tally)
 	for (unsigned i = 0; i < all; i++) {
 		struct swarm_member *member = &group->swarm->members[i];
 
-		if (member->group == group)
+		if (atomic_load(&member->group) == group)
 			check_member(group, member, tally);
 	}
 }
@@ -60,8 +60,9 @@ static struct swarm_member *failed_with(struct swarm_group *group, int error)
 	if (index < 0 || (unsigned)index >= member_count(group->swarm))
 		return NULL;
 	member = &group->swarm->members[index];
-	return member->group == group && member->result == error ? member
-								 : NULL;
+	return atomic_load(&member->group) == group && member->result == error
+		       ? member
+		       : NULL;
 }
 
 /* Each failure is there, once. */
@@ -90,7 +91,7 @@ static void check_race(struct swarm_group *group, int result)
 	for (unsigned i = 0; i < all; i++) {
 		struct swarm_member *member = &group->swarm->members[i];
 
-		if (member->group != group || member->answer ||
+		if (atomic_load(&member->group) != group || member->answer ||
 		    member->background || member->result < 0)
 			continue;
 		swarm_expect(group->swarm, "how often a success is discarded",
@@ -104,7 +105,7 @@ static bool of_member(const struct swarm_group *group, int result)
 	const int index = SWARM_FAILURE(0) - result;
 
 	return index >= 0 && index < (int)SWARM_MEMBERS &&
-	       group->swarm->members[index].group == group;
+	       atomic_load(&group->swarm->members[index].group) == group;
 }
 
 /* Could this group have ended so, itself? */
