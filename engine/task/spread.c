@@ -34,7 +34,7 @@ void ri_spread_put(struct ri_spread *spread, struct rota_mail *mail)
  * together. */
 static unsigned share(unsigned count, unsigned loops)
 {
-	const unsigned some = count / (4 * loops) + 1;
+	const unsigned some = loops ? count / (4 * loops) + 1 : 1;
 
 	return some < RI_SPREAD_TAKEN_MAX ? some : RI_SPREAD_TAKEN_MAX;
 }

@@ -38,8 +38,8 @@ void ri_spread_fini(struct ri_spread *spread);
 void ri_spread_put(struct ri_spread *spread, struct rota_mail *mail);
 
 /* Any loop: takes the oldest, some more of them while there are many for this
- * number of loops; NULL: there is nothing. Their order is theirs, the last one's
- * `next` is NULL. */
+ * number of loops (0: no more); NULL: there is nothing. Their order is theirs,
+ * the last one's `next` is NULL. */
 struct rota_mail *ri_spread_take(struct ri_spread *spread, unsigned loops);
 
 #endif

@@ -278,6 +278,53 @@ static void a_limit_holds_over_all_loops(void **state)
 	assert_int_equal(all, 300);
 }
 
+/* Loops that always have a task that is ready. */
+struct busy {
+	atomic_uint begun; /* how many of them are */
+	atomic_bool over;  /* the spread member has run */
+};
+
+static int be_busy(void *value)
+{
+	struct busy *busy = *(struct busy **)value;
+
+	atomic_fetch_add(&busy->begun, 1);
+	while (!atomic_load(&busy->over))
+		if (rota_yield() < 0)
+			return -ECANCELED;
+	return 0;
+}
+
+static int end_it(void *value)
+{
+	atomic_store(&(*(struct busy **)value)->over, true);
+	return 0;
+}
+
+static int spread_among_busy(void *arg)
+{
+	struct busy *busy = arg;
+	struct rota_group group;
+	int error = 0;
+
+	rota_group_open(&group, NULL);
+	for (unsigned i = 0; i < LOOPS && !error; i++)
+		error = rota_go_on(&group, i, be_busy, busy);
+	while (!error && atomic_load(&busy->begun) < LOOPS)
+		error = rota_yield();
+	if (!error)
+		error = rota_go_spread(&group, end_it, busy);
+	return error | rota_group_wait(&group);
+}
+
+static void loops_that_are_never_idle_take_spread_members_too(void **state)
+{
+	struct busy busy = { .begun = 0 };
+
+	(void)state;
+	assert_int_equal(run_on_loops(spread_among_busy, &busy), 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -289,6 +336,8 @@ int main(void)
 		cmocka_unit_test(
 			of_a_race_over_loops_one_wins_and_the_others_are_discarded),
 		cmocka_unit_test(a_limit_holds_over_all_loops),
+		cmocka_unit_test(
+			loops_that_are_never_idle_take_spread_members_too),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
