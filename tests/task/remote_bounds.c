@@ -28,7 +28,11 @@ struct bound {
 	struct hold hold;
 	atomic_uint ran;
 	unsigned accepted;
-	int refused, after; /* answers: at the bound, and when it is past */
+	struct rota_group *group; /* that is asked from there */
+	atomic_bool let_go;       /* who asks */
+	/* Answers: at the bound, and when it is past. */
+	atomic_int refused;
+	int after;
 	int result;
 };
 
@@ -52,8 +56,11 @@ static int sleep_long(void *value)
 static void fill(struct bound *bound, struct rota_group *group,
 		 rota_task_fn *fn)
 {
-	while (!(bound->refused = rota_go_on(group, 1, fn, bound)))
+	int answer;
+
+	while (!(answer = rota_go_on(group, 1, fn, bound)))
 		bound->accepted++;
+	atomic_store(&bound->refused, answer);
 }
 
 static int fill_other_loop(void *arg)
@@ -86,10 +93,59 @@ static void a_full_loop_is_sent_no_more(void **state)
 	(void)state;
 	assert_int_equal(run_with_few(fill_other_loop, &bound), 0);
 	assert_int_equal(bound.accepted, TASKS_MAX);
-	assert_int_equal(bound.refused, -EAGAIN);
+	assert_int_equal(atomic_load(&bound.refused), -EAGAIN);
 	assert_int_equal(bound.after, 0);
 	assert_int_equal(bound.result, 0);
 	assert_int_equal(atomic_load(&bound.ran), TASKS_MAX + 1);
+}
+
+/* From a loop that is full, for itself. */
+static int ask_without_room(void *value)
+{
+	struct bound *bound = *(struct bound **)value;
+
+	atomic_fetch_add(&bound->ran, 1);
+	while (!atomic_load(&bound->let_go))
+		pass(1000);
+	bound->refused = rota_go(bound->group, note, bound);
+	return 0;
+}
+
+static int ask_from_full_loop(void *arg)
+{
+	struct bound *bound = arg;
+	struct rota_group full, group;
+	int error;
+
+	rota_group_open(&group, &(struct rota_group_options){ .limit = 1 });
+	bound->group = &group;
+	rota_group_open(&full, NULL);
+	error = rota_go_on(&full, 1, ask_without_room, bound);
+	fill(bound, &full, sleep_long);
+	while (atomic_load(&bound->ran) < TASKS_MAX)
+		pass(1000);
+	pass(ROTA_MILLISECOND);
+	bound->refused = 0;
+	atomic_store(&bound->let_go, true);
+	while (!bound->refused)
+		pass(1000);
+	bound->after = rota_try_go(&group, note, bound);
+	rota_group_cancel(&full, (struct rota_cancellation){ 0 });
+	rota_group_wait(&full);
+	bound->result = rota_group_wait(&group);
+	return error;
+}
+
+static void a_question_that_finds_no_room_gives_its_slot_back(void **state)
+{
+	struct bound bound = { .result = 1 };
+
+	(void)state;
+	assert_int_equal(run_with_few(ask_from_full_loop, &bound), 0);
+	assert_int_equal(bound.accepted, TASKS_MAX - 1);
+	assert_int_equal(atomic_load(&bound.refused), -EAGAIN);
+	assert_int_equal(bound.after, 0);
+	assert_int_equal(bound.result, 0);
 }
 
 /* The other loop does not take what is sent. */
@@ -117,7 +173,7 @@ static void as_many_are_on_their_way_as_there_may_be_tasks(void **state)
 	(void)state;
 	assert_int_equal(run_with_few(use_all_parcels, &bound), 0);
 	assert_int_equal(bound.accepted, TASKS_MAX);
-	assert_int_equal(bound.refused, -EAGAIN);
+	assert_int_equal(atomic_load(&bound.refused), -EAGAIN);
 	assert_int_equal(bound.after, 0);
 	assert_int_equal(bound.result, 0);
 	assert_int_equal(atomic_load(&bound.ran), TASKS_MAX + 1);
@@ -159,7 +215,7 @@ static void so_many_groups_have_members_elsewhere(void **state)
 	(void)state;
 	assert_int_equal(test_run_with(&config, NULL, open_many, &bound), 0);
 	assert_int_equal(bound.accepted, RI_REMOTES_MAX);
-	assert_int_equal(bound.refused, -EAGAIN);
+	assert_int_equal(atomic_load(&bound.refused), -EAGAIN);
 	assert_int_equal(bound.after, 0);
 	assert_int_equal(bound.result, 0);
 	assert_int_equal(atomic_load(&bound.ran), RI_REMOTES_MAX + 2);
@@ -169,6 +225,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_full_loop_is_sent_no_more),
+		cmocka_unit_test(
+			a_question_that_finds_no_room_gives_its_slot_back),
 		cmocka_unit_test(
 			as_many_are_on_their_way_as_there_may_be_tasks),
 		cmocka_unit_test(so_many_groups_have_members_elsewhere),
