@@ -348,7 +348,7 @@ int ri_engine_run(const struct rota_config *config,
 
 	if (!config)
 		config = &defaults;
-	if (ri_loop_here) {
+	if (ri_loop_here || ri_guest_is_here()) {
 		ri_log(&(struct ri_log){ config->log, config->context },
 		       "this thread runs an engine already");
 		return -EBUSY;
@@ -366,6 +366,7 @@ int ri_engine_run(const struct rota_config *config,
 	/* With several loops any task may ask for jobs (rota_engine_here). */
 	engine->workers[0].tasks.loop.kept = engine->open;
 	result = ri_tasks_run(&engine->workers[0].tasks, run_first, &first);
+	ri_engine_settle(engine);
 	ri_engine_quit(engine, 1);
 	ri_worker_stop(&engine->workers[0]);
 out_join:
@@ -392,7 +393,7 @@ struct rota_engine *rota_engine_here(void)
 	if (ri_loop_listen(&tasks->loop) < 0)
 		return NULL;
 	engine->open = true;
-	tasks->loop.outside = 1;
+	tasks->loop.outside++;
 	tasks->loop.kept = true;
 	return engine;
 }

@@ -52,6 +52,7 @@ struct ri_barrier {
 enum ri_engine_kind {
 	RI_ENGINE_RUN,     /* rota_run's, for loop 0 */
 	RI_ENGINE_STARTED, /* their own */
+	RI_ENGINE_GUEST,   /* its one loop: that of who steps it */
 };
 
 struct rota_engine {
@@ -68,6 +69,7 @@ struct rota_engine {
 	bool pinned;               /* the threads stay on one processor each */
 	bool open;                 /* loops may get mail at any time */
 	enum ri_engine_kind kind;
+	pthread_t owner;               /* of a guest: the thread that made it */
 	unsigned forks;                /* ri_loop_forks when it was made */
 	struct rota_engine *abandoned; /* the one given up before it */
 	pthread_mutex_t mutex;         /* of the barriers */
@@ -78,6 +80,9 @@ struct rota_engine {
 	 * word, so that whoever takes the last one off it knows. */
 	alignas(64) uint32_t jobs;
 	uint32_t answers; /* mail `tell` that was answered; atomic, a futex */
+	/* Foreign threads that send mail, and may still be waking a loop when
+	 * what they sent has ended; atomic, a futex. */
+	uint32_t posters;
 };
 
 /* rota_run over another kernel than Linux: for tests. */
@@ -109,6 +114,12 @@ int ri_barrier_pass(struct rota_engine *engine, struct ri_barrier *barrier,
  * so. 0, or why one could not: then this one is undone. */
 int ri_worker_start(struct ri_worker *worker);
 
+/* The thread becomes the loop's, as far as hooks and signals go, and is its own
+ * again. Between ri_worker_start and _stop it is the loop's; a guest's is not
+ * between its steps. */
+void ri_worker_enter(struct ri_worker *worker);
+void ri_worker_leave(struct ri_worker *worker);
+
 /* Waits until all have left their loops, and gives everything back. */
 void ri_worker_stop(struct ri_worker *worker);
 
@@ -122,6 +133,16 @@ void ri_worker_quit(struct ri_worker *worker);
 int ri_engine_start(struct rota_engine **out, const struct rota_config *config,
 		    const struct ri_kernel *kernel);
 
+/* rota_engine_create over another kernel than Linux: for tests. */
+int ri_guest_create(struct rota_engine **out, const struct rota_config *config,
+		    const struct ri_kernel *kernel);
+
+/* The guest of this thread; NULL: it has none. */
+extern _Thread_local const struct rota_engine *ri_guest_here;
+
+/* A guest is given up. */
+void ri_guest_abandon(const struct rota_engine *engine);
+
 /* Any thread: counts one more job. 0, -EAGAIN, -ESHUTDOWN. */
 int ri_jobs_begin(struct rota_engine *engine);
 
@@ -131,10 +152,27 @@ void ri_jobs_end(struct rota_engine *engine);
 /* No more jobs are taken from here on. Returns how many there are. */
 unsigned ri_jobs_close(struct rota_engine *engine);
 
+/* Any thread that is not a loop's, for what counts as a job: sends mail. */
+void ri_engine_post(struct rota_engine *engine, struct ri_loop *loop,
+		    struct rota_mail *mail);
+
+/* Any thread: has each loop drain what it runs for others, with this grace, from
+ * when it hears of it. */
+void ri_engine_drain(struct rota_engine *engine, int64_t grace_ns);
+
+/* The last job has ended: waits until nobody is about to wake a loop for one. */
+void ri_engine_settle(struct rota_engine *engine);
+
 /* Is it of the process that this one was forked from? */
 static inline bool ri_engine_forked(const struct rota_engine *engine)
 {
 	return engine->forks != ri_loop_forks;
+}
+
+/* Does this thread step an engine now and then? */
+static inline bool ri_guest_is_here(void)
+{
+	return ri_guest_here && !ri_engine_forked(ri_guest_here);
 }
 
 static inline struct ri_worker *ri_worker_of(struct ri_tasks *tasks)

@@ -211,7 +211,7 @@ int rota_job_submit(struct rota_job *job, rota_task_fn *fn, const void *value,
 	job->scope = NULL;
 	job->forks = ri_loop_forks;
 	memcpy(job->value, value, site->value_bytes);
-	ri_loop_post(job->place, &job->mail);
+	ri_engine_post(engine, job->place, &job->mail);
 	return 0;
 }
 
@@ -231,7 +231,7 @@ int rota_job_wait(struct rota_job *job)
 	while (!rota_job_ended(job)) {
 		uint32_t state;
 
-		if (ri_loop_here)
+		if (ri_loop_here || ri_guest_is_here())
 			return -EDEADLK;
 		state = __atomic_load_n(&job->state, __ATOMIC_RELAXED);
 		if (!(state & ENDED))
@@ -261,5 +261,5 @@ void rota_job_cancel(struct rota_job *job, struct rota_cancellation cause)
 	if (!cause.error)
 		job->cause.error = -ECANCELED;
 	job->cancel.deliver = cancel_arrived;
-	ri_loop_post(job->place, &job->cancel);
+	ri_engine_post(job->engine, job->place, &job->cancel);
 }

@@ -21,6 +21,8 @@
 #define PATIENCE_NS ROTA_SECOND
 /* How long a loop has to name who is left, before it is named itself. */
 #define ANSWER_NS (100 * ROTA_MILLISECOND)
+/* How often it is looked whether nobody wakes a loop any more. */
+#define SETTLE_NS (50 * ROTA_MICROSECOND)
 /* How many of them a loop names. */
 #define STRAGGLERS_TOLD 16
 
@@ -49,8 +51,8 @@ void ri_jobs_end(struct rota_engine *engine)
 {
 	const struct ri_kernel *kernel = engine->kernel;
 
-	/* relaxed: threads are joined, and mail carries the rest */
-	if (__atomic_sub_fetch(&engine->jobs, 1, __ATOMIC_RELAXED) !=
+	/* pairs with the acquire of who sees that it was the last one */
+	if (__atomic_sub_fetch(&engine->jobs, 1, __ATOMIC_RELEASE) !=
 	    RI_JOBS_CLOSED)
 		return;
 	if (engine->kind == RI_ENGINE_RUN)
@@ -61,9 +63,33 @@ void ri_jobs_end(struct rota_engine *engine)
 
 unsigned ri_jobs_close(struct rota_engine *engine)
 {
+	/* pairs with the release in ri_jobs_end */
 	return __atomic_fetch_or(&engine->jobs, RI_JOBS_CLOSED,
-				 __ATOMIC_RELAXED) &
+				 __ATOMIC_ACQUIRE) &
 	       ~RI_JOBS_CLOSED;
+}
+
+void ri_engine_post(struct rota_engine *engine, struct ri_loop *loop,
+		    struct rota_mail *mail)
+{
+	/* relaxed: it is seen by whoever sees what comes of the mail */
+	__atomic_fetch_add(&engine->posters, 1, __ATOMIC_RELAXED);
+	ri_loop_post(loop, mail);
+	/* pairs with the acquire in ri_engine_settle */
+	__atomic_fetch_sub(&engine->posters, 1, __ATOMIC_RELEASE);
+}
+
+/* Who sends mail is in one system call at the most, and wakes nobody who waits
+ * for that: there is next to never a need to. */
+void ri_engine_settle(struct rota_engine *engine)
+{
+	const struct ri_kernel *kernel = engine->kernel;
+	uint32_t *word = &engine->posters;
+	uint32_t posters;
+
+	while ((posters = __atomic_load_n(word, __ATOMIC_ACQUIRE)))
+		kernel->futex_wait(kernel, word, posters,
+				   kernel->now_ns(kernel) + SETTLE_NS);
 }
 
 /* Sends mail of a worker, unless it is under way: then it does what it is to
@@ -79,15 +105,15 @@ static void drain_arrived(void *place, struct rota_mail *mail)
 {
 	struct ri_tasks *tasks = place;
 	struct ri_worker *worker = ri_worker_of(tasks);
-	const int64_t grace_ns =
-		__atomic_load_n(&worker->grace_ns, __ATOMIC_RELAXED);
 
 	(void)mail;
 	__atomic_store_n(&worker->drain_away, false, __ATOMIC_RELEASE);
-	rota_group_drain(&tasks->root, grace_ns);
+	rota_group_drain(&tasks->root,
+			 __atomic_load_n(&worker->grace_ns, __ATOMIC_RELAXED));
 }
 
-static void drain(struct rota_engine *engine, int64_t grace_ns)
+/* By mail, because that comes behind the jobs that were taken before. */
+void ri_engine_drain(struct rota_engine *engine, int64_t grace_ns)
 {
 	for (unsigned i = 0; i < engine->peers.count; i++) {
 		struct ri_worker *worker = &engine->workers[i];
@@ -209,14 +235,6 @@ static void name_stragglers(struct rota_engine *engine)
 			name_runner(engine, i);
 }
 
-static void check_started(const struct rota_engine *engine,
-			  const char *function)
-{
-	ri_check(engine->kind == RI_ENGINE_STARTED,
-		 "%s of an engine that was not started by rota_engine_start",
-		 function);
-}
-
 /* Waits until the last job has ended. False: one has not, in time. */
 static bool await_jobs(const struct rota_engine *engine, int64_t deadline_ns)
 {
@@ -225,7 +243,7 @@ static bool await_jobs(const struct rota_engine *engine, int64_t deadline_ns)
 
 	for (;;) {
 		const uint32_t jobs =
-			__atomic_load_n(&engine->jobs, __ATOMIC_RELAXED);
+			__atomic_load_n(&engine->jobs, __ATOMIC_ACQUIRE);
 
 		if (jobs == RI_JOBS_CLOSED || error == -ETIMEDOUT)
 			return jobs == RI_JOBS_CLOSED;
@@ -240,7 +258,9 @@ int rota_engine_stop(struct rota_engine *engine, int64_t grace_ns)
 
 	if (ri_engine_forked(engine))
 		return -EOWNERDEAD;
-	check_started(engine, __func__);
+	ri_check(engine->kind == RI_ENGINE_STARTED,
+		 "%s of an engine that was not started by rota_engine_start",
+		 __func__);
 	if (ri_peers_have(&engine->peers, ri_loop_here))
 		return -EDEADLK;
 	if (grace_ns < 0)
@@ -248,11 +268,12 @@ int rota_engine_stop(struct rota_engine *engine, int64_t grace_ns)
 	deadline_ns =
 		later_ns(engine->kernel->now_ns(engine->kernel), grace_ns);
 	ri_jobs_close(engine);
-	drain(engine, grace_ns);
+	ri_engine_drain(engine, grace_ns);
 	if (!await_jobs(engine, later_ns(deadline_ns, PATIENCE_NS))) {
 		name_stragglers(engine);
 		return -EBUSY;
 	}
+	ri_engine_settle(engine);
 	ri_engine_quit(engine, 0);
 	ri_engine_join(engine, 0);
 	ri_engine_destroy(engine);
@@ -270,12 +291,16 @@ static void detach(const struct rota_engine *engine)
 void rota_engine_abandon(struct rota_engine *engine)
 {
 	if (!ri_engine_forked(engine)) {
-		check_started(engine, __func__);
 		ri_check(!ri_peers_have(&engine->peers, ri_loop_here),
 			 "%s on a loop of the engine", __func__);
+		ri_check(engine->kind != RI_ENGINE_RUN,
+			 "%s of an engine that rota_run runs", __func__);
 		ri_jobs_close(engine);
-		detach(engine);
 	}
+	if (engine->kind == RI_ENGINE_GUEST)
+		ri_guest_abandon(engine);
+	else if (!ri_engine_forked(engine))
+		detach(engine);
 	engine->abandoned = __atomic_load_n(&abandoned, __ATOMIC_RELAXED);
 	while (!__atomic_compare_exchange_n(&abandoned, &engine->abandoned,
 					    engine, true, __ATOMIC_RELAXED,

@@ -67,6 +67,7 @@ static int init_tasks(struct ri_worker *worker, unsigned index)
 		.offload = &engine->offload,
 		.index = index,
 		.open = engine->open,
+		.stepped = engine->kind == RI_ENGINE_GUEST,
 	};
 
 	return ri_tasks_init(&worker->tasks, &options);
@@ -112,6 +113,24 @@ static void stop(struct ri_worker *worker)
 	unpin(worker);
 }
 
+void ri_worker_enter(struct ri_worker *worker)
+{
+	const struct rota_engine *engine = worker->engine;
+
+	ri_abort_hook_set(engine->config.on_abort, engine->config.context);
+	/* All of them, where it is not for long and to be cheap. */
+	if (engine->kind == RI_ENGINE_GUEST)
+		ri_signals_block_all(&worker->signals);
+	else
+		ri_signals_block(&worker->signals);
+}
+
+void ri_worker_leave(struct ri_worker *worker)
+{
+	ri_signals_restore(&worker->signals);
+	ri_abort_hook_set(NULL, NULL);
+}
+
 int ri_worker_start(struct ri_worker *worker)
 {
 	struct rota_engine *engine = worker->engine;
@@ -127,8 +146,7 @@ int ri_worker_start(struct ri_worker *worker)
 		stop(worker);
 	if (first)
 		return first;
-	ri_abort_hook_set(engine->config.on_abort, engine->config.context);
-	ri_signals_block(&worker->signals);
+	ri_worker_enter(worker);
 	return 0;
 }
 
@@ -136,7 +154,6 @@ void ri_worker_stop(struct ri_worker *worker)
 {
 	ri_barrier_pass(worker->engine, &worker->engine->ended, 0);
 	ri_offload_leave(&worker->engine->offload, &worker->tasks.loop);
-	ri_signals_restore(&worker->signals);
-	ri_abort_hook_set(NULL, NULL);
+	ri_worker_leave(worker);
 	stop(worker);
 }

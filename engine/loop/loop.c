@@ -13,6 +13,10 @@
  * nothing completes: it must not spin. */
 #define REST_NS ((int64_t)1000000)
 
+/* What a turn is made of is there twice, for loops that run and for those that
+ * are stepped: called, it would cost the turns of an echo 100 instructions. */
+#define INLINE inline __attribute__((always_inline))
+
 _Thread_local struct ri_loop *ri_loop_here;
 _Thread_local bool ri_loop_forked;
 unsigned ri_loop_forks;
@@ -162,7 +166,7 @@ static __attribute__((noinline)) void take_back(struct ri_loop *loop)
 }
 
 /* Runs ready fibers until there is none or the turn's switches are used. */
-static void run_ready(struct ri_loop *loop)
+static INLINE void run_ready(struct ri_loop *loop)
 {
 	bool ended;
 
@@ -249,7 +253,7 @@ static void foresee(const struct ri_loop *loop, unsigned count)
 		touch_stack(named(ri_ring_completion(ring, i)));
 }
 
-static unsigned reap(struct ri_loop *loop)
+static INLINE unsigned reap(struct ri_loop *loop)
 {
 	const unsigned count = ri_ring_landed(&loop->ring);
 
@@ -278,10 +282,24 @@ static int64_t wake_ns(const struct ri_loop *loop)
 	return loop->fresh_ns < later_ns ? loop->fresh_ns : later_ns;
 }
 
+static inline bool has_to_enter(const struct ri_ring *ring)
+{
+	return ri_ring_queued(ring) || ri_ring_ready(ring);
+}
+
+static inline int enter(struct ri_loop *loop, bool wait, int64_t until_ns)
+{
+	const unsigned expected = loop->expected;
+
+	loop->expected = 0;
+	if (expected)
+		return ri_ring_harvest(&loop->ring, expected);
+	return ri_ring_enter(&loop->ring, wait, until_ns);
+}
+
 static void submit_and_wait(struct ri_loop *loop, bool idle)
 {
 	struct ri_ring *ring = &loop->ring;
-	const unsigned expected = loop->expected;
 	int64_t next_ns = INT64_MAX;
 	int error;
 
@@ -292,13 +310,9 @@ static void submit_and_wait(struct ri_loop *loop, bool idle)
 	}
 	if (idle && loop->listening)
 		idle = ri_mail_sleep(loop);
-	if (!idle && !ri_ring_queued(ring) && !ri_ring_ready(ring))
+	if (!idle && !has_to_enter(ring))
 		return;
-	loop->expected = 0;
-	if (expected)
-		error = ri_ring_harvest(ring, expected);
-	else
-		error = ri_ring_enter(ring, idle, next_ns);
+	error = enter(loop, idle, next_ns);
 	if (idle && loop->listening)
 		ri_mail_wake(loop);
 	if (reap(loop) == 0 && error && ri_fifo_empty(&loop->ready))
@@ -318,7 +332,7 @@ static void foresee_ready(const struct ri_loop *loop)
 
 /* The clock is read once a turn, timers or not: what is asked for meanwhile is
  * judged by it. */
-static void fire_due(struct ri_loop *loop)
+static INLINE unsigned fire_due(struct ri_loop *loop)
 {
 	struct rota_timer *timer;
 	unsigned fired = 0;
@@ -332,11 +346,11 @@ static void fire_due(struct ri_loop *loop)
 		loop->fired_ns = loop->now_ns;
 	if (fired > 1)
 		foresee_ready(loop);
-	loop->fresh_ns = INT64_MAX;
+	return fired;
 }
 
 /* Is there nothing to do, as far as is known here? */
-static bool is_idle(struct ri_loop *loop)
+static INLINE bool is_idle(struct ri_loop *loop)
 {
 	const bool idle = !loop->hooks->submit(loop) &&
 			  ri_fifo_empty(&loop->ready);
@@ -361,10 +375,74 @@ static void turn(struct ri_loop *loop)
 		return;
 	submit_and_wait(loop, idle);
 	fire_due(loop);
+	loop->fresh_ns = INT64_MAX;
 }
 
 void ri_loop_run(struct ri_loop *loop)
 {
 	while (loop->live || loop->kept)
 		turn(loop);
+}
+
+/* A turn without a wait. True: there may be more to do. */
+static bool step(struct ri_loop *loop)
+{
+	bool more;
+
+	run_ready(loop);
+	more = !is_idle(loop);
+	if (has_to_enter(&loop->ring)) {
+		enter(loop, false, 0);
+		more |= reap(loop) > 0;
+	}
+	more |= fire_due(loop) > 0;
+	return more || !ri_fifo_empty(&loop->ready);
+}
+
+/* Nothing is left to do. From here on the eventfd is written to as soon as there
+ * is something. False: there is, already.
+ *
+ * It is cleared first, and everything is looked for afterwards, so nothing is
+ * missed whose sign was cleared:
+ *
+ *   A completion: the kernel first says so in the ring's flags, then writes to
+ *	the eventfd, which takes the lock that reading it takes. Written after
+ *	the read, it is readable. Written before, the flag is seen here.
+ *   Mail: who posts it writes to the eventfd if the mailbox says that the loop
+ *	sleeps, which it says after the read only. Mail from before makes
+ *	ri_mailbox_sleep fail.
+ *   Time: the next timer is asked for when all of this is over. */
+static bool lie_down(struct ri_loop *loop)
+{
+	loop->kernel->event_clear(loop->kernel, loop->event_fd);
+	if (!ri_mailbox_sleep(&loop->mailbox))
+		return false;
+	if (!ri_ring_ready(&loop->ring))
+		return true;
+	ri_mailbox_rouse(&loop->mailbox);
+	return false;
+}
+
+bool ri_loop_step(struct ri_loop *loop, unsigned turns)
+{
+	ri_mail_wake(loop);
+	ri_loop_now(loop);
+	loop->fresh_ns = INT64_MAX;
+	while (turns--)
+		if (!step(loop) && lie_down(loop))
+			return false;
+	loop->kernel->event_signal(loop->kernel, loop->event_fd);
+	return true;
+}
+
+int64_t ri_loop_step_ns(const struct ri_loop *loop)
+{
+	const int64_t next_ns = ri_wheel_empty(&loop->wheel) ? INT64_MAX
+							     : wake_ns(loop);
+	const int64_t rest_ns = loop->now_ns + REST_NS;
+
+	/* The kernel had no memory for these. */
+	if (ri_ring_queued(&loop->ring) && rest_ns < next_ns)
+		return rest_ns;
+	return next_ns;
 }

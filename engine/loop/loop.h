@@ -17,6 +17,9 @@
  * started and wants one of the same size: a thousand short tasks, one after the
  * other, run on one stack without a switch.
  *
+ * A loop turns until it has ended, and waits in between, or it is stepped by
+ * another loop of its thread, which waits for both.
+ *
  * Everything here is called on the loop's thread, but for ri_loop_post and
  * ri_loop_rouse: loops and foreign threads talk to a loop by mail only. It has
  * to be woken if it sleeps in the kernel, and only then: by a message to its
@@ -104,6 +107,7 @@ struct ri_loop {
 	bool listening;  /* mail may come */
 	bool heard;      /* mail has come since it waited */
 	bool event_armed; /* the ring polls `event_fd` */
+	bool stepped;     /* it runs inside of another loop: ri_loop_step */
 	int event_fd;     /* an eventfd that wakes it; < 0: its ring does */
 	alignas(64) struct ri_mailbox mailbox; /* what other threads write */
 };
@@ -157,6 +161,14 @@ void ri_loop_woken(struct ri_loop *loop, const struct io_uring_cqe *cqe);
 
 /* Turns until no fiber is alive. */
 void ri_loop_run(struct ri_loop *loop);
+
+/* Of a loop that is `stepped`: at most so many turns, without waiting. When it
+ * returns the eventfd is readable if there is something to do, and will be as
+ * soon as there is. True: there was, when the turns were used up. */
+bool ri_loop_step(struct ri_loop *loop, unsigned turns);
+
+/* ... and when it is to be called again at the latest; INT64_MAX: never. */
+int64_t ri_loop_step_ns(const struct ri_loop *loop);
 
 /* Reads the clock. */
 static inline int64_t ri_loop_now(struct ri_loop *loop)

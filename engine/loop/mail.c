@@ -27,19 +27,38 @@ static uint64_t wake_name(const struct ri_loop *loop)
 	return (uint64_t)(uintptr_t)&loop->none | RI_LOOP_WOKEN;
 }
 
+/* Opens the eventfd that wakes it. */
+static int open_event(struct ri_loop *loop)
+{
+	const struct ri_kernel *kernel = loop->kernel;
+	int fd = kernel->event_open(kernel);
+	int error = 0;
+
+	if (fd < 0)
+		return fd;
+	/* Who steps it polls that, and the ring writes to it. */
+	if (loop->stepped)
+		error = kernel->enroll(kernel, loop->ring.uring.ring_fd,
+				       IORING_REGISTER_EVENTFD, &fd, 1);
+	if (error < 0) {
+		kernel->event_close(kernel, fd);
+		return error;
+	}
+	loop->event_fd = fd;
+	loop->event_armed = loop->stepped;
+	return 0;
+}
+
 int ri_loop_listen(struct ri_loop *loop)
 {
+	int error = 0;
+
 	if (loop->listening)
 		return 0;
-	if (!(loop->ring.features & RI_FEATURE_RING_MESSAGE)) {
-		const int fd = loop->kernel->event_open(loop->kernel);
-
-		if (fd < 0)
-			return fd;
-		loop->event_fd = fd;
-	}
-	loop->listening = true;
-	return 0;
+	if (loop->stepped || !(loop->ring.features & RI_FEATURE_RING_MESSAGE))
+		error = open_event(loop);
+	loop->listening = !error;
+	return error;
 }
 
 /* Wakes it: it sleeps, or is about to, and nobody else does. */

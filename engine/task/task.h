@@ -221,6 +221,7 @@ struct ri_tasks_options {
 	struct ri_offload *offload; /* its threads that may block */
 	unsigned index;             /* which one this is */
 	bool open;                  /* others may send it mail at any time */
+	bool stepped;               /* it runs inside of another loop */
 };
 
 #define RI_TASKS_MAX_DEFAULT 1048576u
@@ -230,7 +231,10 @@ struct ri_tasks_options {
 int ri_tasks_init(struct ri_tasks *tasks,
 		  const struct ri_tasks_options *options);
 
-/* Runs what others send, until `loop.kept` is false and no task is left. */
+/* From here on it may be sent work: opens the group of that. */
+void ri_tasks_open(struct ri_tasks *tasks);
+
+/* The same, and runs what others send, until `loop.kept` is false and no task is left. */
 void ri_tasks_serve(struct ri_tasks *tasks);
 
 /* Runs fn(arg) as the first task, and every task that comes of it. Returns

@@ -274,6 +274,7 @@ static int init_remote(struct ri_tasks *tasks,
 	ri_mailbox_init(&tasks->parcels.returned);
 	tasks->peers = options->peers;
 	tasks->loop.index = options->index;
+	tasks->loop.stepped = options->stepped;
 	if (!options->open)
 		return 0;
 	if (tasks->peers->count > 1)
@@ -379,12 +380,17 @@ static struct rota_group *open_root(struct ri_tasks *tasks,
 	return &tasks->root;
 }
 
-void ri_tasks_serve(struct ri_tasks *tasks)
+void ri_tasks_open(struct ri_tasks *tasks)
 {
 	static const struct rota_site site = { "rota_engine_start", "jobs", 0,
 					       0 };
 
 	open_root(tasks, &site);
+}
+
+void ri_tasks_serve(struct ri_tasks *tasks)
+{
+	ri_tasks_open(tasks);
 	ri_loop_run(&tasks->loop);
 	ri_operations_fini(tasks);
 }

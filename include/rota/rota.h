@@ -16,6 +16,7 @@
 #include "rota/file.h"
 #include "rota/futex.h"
 #include "rota/group.h"
+#include "rota/guest.h"
 #include "rota/idle.h"
 #include "rota/job.h"
 #include "rota/link.h"
