@@ -12,9 +12,9 @@
  *	rota_idle_end(&idle);
  *
  * -ESHUTDOWN does not say that nothing has come: a request may be in the socket
- * that nobody has received yet, and closing loses it. After
- * rota_shutdown(fd, SHUT_RD) a receive, outside of the section, waits for
- * nothing: it finds what has come, and then the end.
+ * that nobody has received yet, and closing loses it. After rota_shutdown with
+ * SHUT_RD a receive, outside of the section, waits for nothing: it finds what
+ * has come, and then the end.
  */
 #ifndef ROTA_IDLE_H
 #define ROTA_IDLE_H

@@ -18,6 +18,7 @@ extern "C" {
 #endif
 #pragma GCC visibility push(default)
 
+/* Which addresses are wanted, and in which order. */
 struct rota_resolve_options {
 	uint16_t port;  /* of the addresses */
 	int family;     /* AF_INET or AF_INET6: only those; 0: both */
