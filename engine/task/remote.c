@@ -124,14 +124,21 @@ static void use_all(struct ri_remote *remote)
 		use(remote, &remote->proxies[i]);
 }
 
+/* As far as it has told: it does once a turn, before it looks at what is
+ * spread. */
+static bool is_full(const struct ri_tasks *tasks)
+{
+	return __atomic_load_n(&tasks->loop.load, __ATOMIC_RELAXED) >=
+	       tasks->max;
+}
+
 int ri_remote_send(struct ri_tasks *tasks, struct rota_group *group,
 		   const struct ri_parcel *what, unsigned loop)
 {
 	struct ri_tasks *there = tasks->peers->each[loop];
 	struct ri_parcel *parcel;
 
-	/* As far as is known here: it tells once a turn. */
-	if (__atomic_load_n(&there->loop.load, __ATOMIC_RELAXED) >= there->max)
+	if (is_full(there))
 		return -EAGAIN;
 	parcel = pack(tasks, group, what);
 	if (!parcel)
@@ -144,21 +151,31 @@ int ri_remote_send(struct ri_tasks *tasks, struct rota_group *group,
 	return 0;
 }
 
+/* Another loop that sleeps is to look at what is spread, and at nothing else:
+ * one with room for it. */
+static void rouse_one(struct ri_tasks *tasks)
+{
+	const struct ri_peers *peers = tasks->peers;
+
+	for (unsigned i = 1; i < peers->count; i++) {
+		struct ri_tasks *other =
+			peers->each[(tasks->loop.index + i) % peers->count];
+
+		if (!is_full(other) && ri_loop_rouse(&other->loop))
+			return;
+	}
+}
+
 int ri_remote_spread(struct ri_tasks *tasks, struct rota_group *group,
 		     const struct ri_parcel *what)
 {
-	struct ri_peers *peers = tasks->peers;
 	struct ri_parcel *parcel = pack(tasks, group, what);
-	const unsigned here = tasks->loop.index;
 
 	if (!parcel)
 		return -EAGAIN;
 	use_all(group->remote);
-	ri_spread_put(&peers->spread, &parcel->mail);
-	for (unsigned i = 1; i < peers->count; i++)
-		if (ri_loop_rouse(
-			    &peers->each[(here + i) % peers->count]->loop))
-			break;
+	ri_spread_put(&tasks->peers->spread, &parcel->mail);
+	rouse_one(tasks);
 	return 0;
 }
 
@@ -271,9 +288,24 @@ static bool look_again(struct ri_tasks *tasks)
 	return false;
 }
 
-bool ri_remote_look(struct ri_tasks *tasks, bool idle)
+/* Of those that any loop may take. With little room one by one: those that it
+ * has none for would wait here while others have. */
+static struct rota_mail *take_spread(struct ri_tasks *tasks, bool idle)
 {
 	struct ri_peers *peers = tasks->peers;
+	const unsigned room = tasks->max - tasks->loop.live;
+	const bool some = idle && room >= RI_SPREAD_TAKEN_MAX;
+
+	if (room)
+		return ri_spread_take(&peers->spread, some ? peers->count : 0);
+	/* It may be the only one that was woken for them. */
+	if (idle && ri_spread_has(&peers->spread))
+		rouse_one(tasks);
+	return NULL;
+}
+
+bool ri_remote_look(struct ri_tasks *tasks, bool idle)
+{
 	struct rota_mail *mail;
 
 	if (!ri_fifo_empty(&tasks->waiting))
@@ -281,7 +313,7 @@ bool ri_remote_look(struct ri_tasks *tasks, bool idle)
 	/* One that is never idle takes one now and then: all may be so. */
 	if (!idle && ++tasks->busy % BUSY_TURNS)
 		return false;
-	mail = ri_spread_take(&peers->spread, idle ? peers->count : 0);
+	mail = take_spread(tasks, idle);
 	if (!mail)
 		return false;
 	while (mail) {

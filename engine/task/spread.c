@@ -44,8 +44,7 @@ struct rota_mail *ri_spread_take(struct ri_spread *spread, unsigned loops)
 	struct rota_mail *first, *last;
 	unsigned taken = 1;
 
-	/* pairs with the fence above */
-	if (__atomic_load_n(&spread->count, __ATOMIC_SEQ_CST) == 0)
+	if (!ri_spread_has(spread))
 		return NULL;
 	pthread_mutex_lock(&spread->mutex);
 	first = last = spread->oldest;

@@ -37,6 +37,13 @@ void ri_spread_fini(struct ri_spread *spread);
 /* Any loop: puts one at the end. Loops that sleep are the caller's to rouse. */
 void ri_spread_put(struct ri_spread *spread, struct rota_mail *mail);
 
+/* Any loop: is there anything? */
+static inline bool ri_spread_has(const struct ri_spread *spread)
+{
+	/* pairs with the fence in ri_spread_put */
+	return __atomic_load_n(&spread->count, __ATOMIC_SEQ_CST) != 0;
+}
+
 /* Any loop: takes the oldest, some more of them while there are many for this
  * number of loops (0: no more); NULL: there is nothing. Their order is theirs,
  * the last one's `next` is NULL. */

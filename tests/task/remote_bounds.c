@@ -99,6 +99,62 @@ static void a_full_loop_is_sent_no_more(void **state)
 	assert_int_equal(atomic_load(&bound.ran), TASKS_MAX + 1);
 }
 
+/* So that a loop has had a turn without mail, mostly. */
+#define NUDGES 200
+
+struct nudge {
+	struct rota_message message;
+	atomic_bool over;
+};
+
+static void nudged(struct rota_message *message)
+{
+	atomic_store(&((struct nudge *)(void *)message)->over, true);
+}
+
+static void nudge(unsigned loop)
+{
+	for (unsigned i = 0; i < NUDGES; i++) {
+		struct nudge nudge = { .message.fn = nudged };
+
+		rota_message_send(loop, &nudge.message);
+		spin(&nudge.over);
+		sched_yield();
+	}
+}
+
+/* It sleeps, so it is the one that is woken for what is spread. */
+static int spread_to_full(void *arg)
+{
+	struct bound *bound = arg;
+	struct rota_group full, group;
+	int error = 0;
+
+	rota_group_open(&full, NULL);
+	fill(bound, &full, sleep_long);
+	while (atomic_load(&bound->ran) < TASKS_MAX)
+		pass(1000);
+	rota_group_open(&group, NULL);
+	for (unsigned i = 0; i < 3 && !error; i++) {
+		error = rota_go_spread(&group, note, bound);
+		nudge(1);
+	}
+	bound->result = rota_group_wait(&group);
+	rota_group_cancel(&full, (struct rota_cancellation){ 0 });
+	rota_group_wait(&full);
+	return error;
+}
+
+static void a_full_loop_takes_nothing_that_is_spread(void **state)
+{
+	struct bound bound = { .result = 1 };
+
+	(void)state;
+	assert_int_equal(run_with_few(spread_to_full, &bound), 0);
+	assert_int_equal(bound.result, 0);
+	assert_int_equal(atomic_load(&bound.ran), TASKS_MAX + 3);
+}
+
 /* From a loop that is full, for itself. */
 static int ask_without_room(void *value)
 {
@@ -225,6 +281,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_full_loop_is_sent_no_more),
+		cmocka_unit_test(a_full_loop_takes_nothing_that_is_spread),
 		cmocka_unit_test(
 			a_question_that_finds_no_room_gives_its_slot_back),
 		cmocka_unit_test(
