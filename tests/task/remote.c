@@ -336,6 +336,42 @@ static void a_join_waits_for_a_cancel_on_its_way(void **state)
 	assert_int_equal(late.result, -EINTR);
 }
 
+#define DEEP 200000u
+
+/* More than a stack of the default size. */
+static int use_stack(void *value)
+{
+	volatile char deep[DEEP];
+
+	for (unsigned i = 0; i < DEEP; i += 4096)
+		deep[i] = *(char *)value;
+	return deep[0] == *(char *)value ? 0 : -EBADMSG;
+}
+
+static int send_to_stacks(void *arg)
+{
+	struct rota_group group;
+	int error = 0;
+
+	rota_group_open(&group, &(struct rota_group_options){
+					.stack_bytes = (size_t)256 << 10 });
+	for (unsigned i = 0; i < TEST_LOOPS && !error; i++)
+		error = rota_go_on(&group, i, use_stack, 'x');
+	if (!error)
+		error = rota_go_spread(&group, use_stack, 'x');
+	*(int *)arg = rota_group_wait(&group);
+	return error;
+}
+
+static void members_elsewhere_have_their_groups_stacks(void **state)
+{
+	int result = 1;
+
+	(void)state;
+	assert_int_equal(test_run_loops(send_to_stacks, &result), 0);
+	assert_int_equal(result, 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -347,6 +383,7 @@ int main(void)
 		cmocka_unit_test(
 			a_member_gets_room_on_a_loop_that_is_never_idle),
 		cmocka_unit_test(a_join_waits_for_a_cancel_on_its_way),
+		cmocka_unit_test(members_elsewhere_have_their_groups_stacks),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
