@@ -20,6 +20,7 @@ struct desk {
 	atomic_bool answered;     /* ... and is answered */
 	atomic_bool let_go;       /* who holds a slot */
 	atomic_uint ran;          /* members that were accepted there */
+	atomic_uint told;         /* askers that were answered */
 	atomic_uint unaware;      /* refused, but not cancelled */
 	atomic_uint refused;      /* askers that got `wanted` */
 	int wanted;               /* an answer */
@@ -147,6 +148,10 @@ static int ask_among_many(void *value)
 
 	if (answer == desk->wanted)
 		atomic_fetch_add(&desk->refused, 1);
+	/* The loop is full until all have been answered. */
+	atomic_fetch_add(&desk->told, 1);
+	while (atomic_load(&desk->told) < desk->askers)
+		rota_yield();
 	return 0;
 }
 
@@ -242,8 +247,10 @@ static int release_to_many(void *arg)
 {
 	struct desk *desk = arg;
 	struct rota_group askers, group;
-	const int error = begin_crowd(desk, &askers, &group);
+	int error = begin_crowd(desk, &askers, &group);
 
+	if (!error)
+		error = let_them_tell();
 	atomic_store(&desk->let_go, true);
 	rota_group_wait(&askers);
 	desk->result = rota_group_wait(&group);

@@ -200,18 +200,6 @@ static void a_loop_tells_what_it_has_done(void **state)
 	assert_true(census.then.mail >= census.first.mail + 5);
 }
 
-/* The second answer comes after the look in which the first one was given, at
- * whose end each loop tells its load. */
-static int let_them_tell(void)
-{
-	struct rota_loop_stats stats;
-	int error = 0;
-
-	for (unsigned i = 0; i < 2 * TEST_LOOPS && !error; i++)
-		error = rota_loop_stats(i % TEST_LOOPS, &stats);
-	return error;
-}
-
 static int go_to_the_least(void *arg)
 {
 	struct census *census = arg;
