@@ -150,11 +150,36 @@ static void probe_features(struct ri_ring *ring, unsigned masked)
 		~masked;
 }
 
+/* A filter may allow the set-up and not the rest. 0, or why not, told. */
+static int try_out(struct ri_ring *ring)
+{
+	unsigned workers[2] = { WORKERS_BOUNDED_MAX, WORKERS_UNBOUNDED_MAX };
+	const struct ri_enter nothing = {
+		.fd = ring->enter_fd,
+		.flags = ring->enter_flags | IORING_ENTER_GETEVENTS,
+	};
+	int error = ring->kernel->enter(ring->kernel, &nothing);
+
+	if (error == -EPERM || error == -EACCES || error == -ENOSYS) {
+		ri_ring_refused(ring->kernel, &ring->log, error);
+		return error;
+	}
+	error = ring->kernel->enroll(ring->kernel, ring->uring.ring_fd,
+				     IORING_REGISTER_IOWQ_MAX_WORKERS, workers,
+				     2);
+	if (error == -EPERM || error == -EACCES || error == -ENOSYS)
+		ri_ring_refused(ring->kernel, &ring->log, error);
+	else if (error < 0)
+		ri_log(&ring->log,
+		       "io_uring's worker threads cannot be bounded: %s",
+		       strerror(-error));
+	return error < 0 ? error : 0;
+}
+
 int ri_ring_open(struct ri_ring *ring, const struct ri_kernel *kernel,
 		 const struct ri_log *log,
 		 const struct ri_ring_options *options)
 {
-	unsigned workers[2] = { WORKERS_BOUNDED_MAX, WORKERS_UNBOUNDED_MAX };
 	int error;
 
 	memset(ring, 0, sizeof(*ring));
@@ -168,15 +193,10 @@ int ri_ring_open(struct ri_ring *ring, const struct ri_kernel *kernel,
 	fill_index_array(&ring->uring);
 	enroll_fd(ring);
 	probe_features(ring, options->masked);
-	error = kernel->enroll(kernel, ring->uring.ring_fd,
-			       IORING_REGISTER_IOWQ_MAX_WORKERS, workers, 2);
-	if (error < 0) {
-		ri_log(log, "io_uring's worker threads cannot be bounded: %s",
-		       strerror(-error));
+	error = try_out(ring);
+	if (error)
 		ri_ring_close(ring);
-		return error;
-	}
-	return 0;
+	return error;
 }
 
 void ri_ring_close(struct ri_ring *ring)

@@ -207,16 +207,19 @@ class Profile(unittest.TestCase):
             code, _ = run(LOOK_UP if who == "getent" else [who], names, KILL)
         self.assertNotEqual(code, 0, f"{who} does without {name}")
 
-    def test_without_a_ring_the_refusal_names_seccomp(self):
-        names = allowed(self.profile, ["io_uring_setup"])
-        for run_it in (lambda: run(["01_hello"], names, self.defaults[0]),
-                       lambda: serve([], names, self.defaults[0])):
-            code, errors = run_it()
-            self.assertEqual(code, 1)
-            self.assertRegex(
-                errors, "denied by a seccomp filter .Operation not permitted.: "
-                "the container needs a profile that allows io_uring_setup, "
-                "io_uring_enter and io_uring_register")
+    def test_without_one_of_its_calls_the_refusal_names_seccomp(self):
+        for call in ("setup", "enter", "register"):
+            names = allowed(self.profile, ["io_uring_" + call])
+            for run_it in (lambda: run(["01_hello"], names, self.defaults[0]),
+                           lambda: serve([], names, self.defaults[0])):
+                with self.subTest(call=call):
+                    code, errors = run_it()
+                    self.assertEqual(code, 1)
+                    self.assertRegex(
+                        errors, "denied by a seccomp filter .Operation not "
+                        "permitted.: the container needs a profile that "
+                        "allows io_uring_setup, io_uring_enter and "
+                        "io_uring_register")
 
 
 def why_not():
