@@ -92,13 +92,18 @@ void ri_engine_settle(struct rota_engine *engine)
 				   kernel->now_ns(kernel) + SETTLE_NS);
 }
 
+typedef void deliver_fn(void *place, struct rota_mail *mail);
+
 /* Sends mail of a worker, unless it is under way: then it does what it is to
  * do when it arrives. */
 static void dispatch(struct ri_worker *worker, struct rota_mail *mail,
-		     bool *away)
+		     bool *away, deliver_fn *deliver)
 {
-	if (!__atomic_exchange_n(away, true, __ATOMIC_ACQUIRE))
-		ri_loop_post(&worker->tasks.loop, mail);
+	/* pairs with the release of who has got it */
+	if (__atomic_exchange_n(away, true, __ATOMIC_ACQUIRE))
+		return;
+	mail->deliver = deliver;
+	ri_loop_post(&worker->tasks.loop, mail);
 }
 
 static void drain_arrived(void *place, struct rota_mail *mail)
@@ -119,8 +124,8 @@ void ri_engine_drain(struct rota_engine *engine, int64_t grace_ns)
 		struct ri_worker *worker = &engine->workers[i];
 
 		__atomic_store_n(&worker->grace_ns, grace_ns, __ATOMIC_RELAXED);
-		worker->drain.deliver = drain_arrived;
-		dispatch(worker, &worker->drain, &worker->drain_away);
+		dispatch(worker, &worker->drain, &worker->drain_away,
+			 drain_arrived);
 	}
 }
 
@@ -218,8 +223,8 @@ static void name_stragglers(struct rota_engine *engine)
 	for (unsigned i = 0; i < engine->peers.count; i++) {
 		struct ri_worker *worker = &engine->workers[i];
 
-		worker->tell.deliver = tell_arrived;
-		dispatch(worker, &worker->tell, &worker->tell_away);
+		dispatch(worker, &worker->tell, &worker->tell_away,
+			 tell_arrived);
 	}
 	while (error != -ETIMEDOUT) {
 		const uint32_t answers =

@@ -7,6 +7,7 @@
 #include "support/door.h"
 #include "support/run.h"
 #include "support/started.h"
+#include "stack/sanitizer.h"
 
 #include <errno.h>
 #include <setjmp.h>
@@ -93,6 +94,13 @@ static void in_a_child_every_call_says_that_the_engine_is_dead(void **state)
 	tear_down(&found);
 }
 
+/* Its sanitizer wants no threads in the child of one with threads. */
+static void need_threads_in_children(void)
+{
+	if (RI_TSAN)
+		test_skip("threads after a fork, under TSan");
+}
+
 static int start_own(struct found *found)
 {
 	struct rota_engine *engine;
@@ -117,6 +125,7 @@ static void a_child_may_start_an_engine_of_its_own(void **state)
 	struct found found;
 
 	(void)state;
+	need_threads_in_children();
 	set_up(&found);
 	assert_int_equal(in_child(start_own, &found), 0);
 	tear_down(&found);
@@ -145,6 +154,7 @@ static void so_is_the_engine_of_a_child_in_its_child(void **state)
 	struct found found;
 
 	(void)state;
+	need_threads_in_children();
 	set_up(&found);
 	assert_int_equal(in_child(fork_again, &found), 0);
 	tear_down(&found);

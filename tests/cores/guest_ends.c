@@ -135,7 +135,7 @@ static void a_guest_that_does_not_end_is_abandoned(void **state)
 	(void)state;
 	door_make(&door);
 	test_kernel_init(&kernel);
-	test_kernel_hold(&kernel, test_hold_every, NULL);
+	test_kernel_hold(&kernel, test_hold_all, NULL);
 	assert_int_equal(test_guest_make(&guest, &config, &kernel.table), 0);
 	assert_int_equal(submit(&guest, &job, door_pass, &door), 0);
 	assert_int_equal(rota_engine_step(guest.engine), 1);
@@ -196,8 +196,7 @@ static void aborts(int (*fn)(void *), const char *words)
 	struct test_child child;
 
 	test_child_run(&child, fn, NULL);
-	assert_int_equal(child.signal, SIGABRT);
-	if (!strstr(child.errors, words))
+	if (child.signal != SIGABRT || !strstr(child.errors, words))
 		fail_msg("\"%s\" is not in: %s", words, child.errors);
 }
 
@@ -215,8 +214,9 @@ int main(void)
 		cmocka_unit_test(
 			whatever_is_refused_at_the_making_leaves_nothing),
 		cmocka_unit_test(in_a_child_a_guest_is_dead),
-		cmocka_unit_test(a_guest_that_does_not_end_is_abandoned),
 		cmocka_unit_test(a_guest_that_is_misused_aborts),
+		/* last: what it leaves behind is there for ever */
+		cmocka_unit_test(a_guest_that_does_not_end_is_abandoned),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

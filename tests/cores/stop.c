@@ -265,7 +265,7 @@ static void start_stuck(struct test_started *started,
 	test_kernel_init(kernel);
 	kernel->table.futex_wait = wait_until_over;
 	kernel->on_idle = when_idle;
-	test_kernel_hold(kernel, test_hold_every, NULL);
+	test_kernel_hold(kernel, test_hold_all, NULL);
 	atomic_store(&over, false);
 	assert_int_equal(test_start(started, &config, &kernel->table), 0);
 	stopped = started->engine;
