@@ -49,13 +49,6 @@ bool ri_ask_resolve(struct ri_tasks *tasks, struct ri_ask *ask, int result)
 	return answer(tasks, ask, result) == result;
 }
 
-/* All slots are taken: by members who wait for one so, too? Then none could
- * ever come free. */
-static bool closes_circle(const struct rota_group *group)
-{
-	return group->asking + 1 >= group->live;
-}
-
 static void question_arrived(void *place, struct rota_mail *mail)
 {
 	struct ri_ask *ask = ri_container(mail, struct ri_ask, mail);
@@ -70,7 +63,7 @@ static void question_arrived(void *place, struct rota_mail *mail)
 		group->live++;
 	else if (!ask->may_wait)
 		result = -EAGAIN;
-	else if (ask->blocked.group && closes_circle(group))
+	else if (ask->blocked.group && ri_slot_closes_circle(group))
 		result = -EDEADLK;
 	else {
 		ri_list_append(&group->waiters, &ask->blocked.link);

@@ -59,6 +59,31 @@ void ri_slot_release(struct ri_tasks *tasks, struct rota_group *group)
 		ri_group_emptied(tasks, group);
 }
 
+static bool has_slot_of(const struct rota_task *task,
+			const struct rota_group *group)
+{
+	return task->group == group &&
+	       !(task->fiber.flags & RI_TASK_BACKGROUND);
+}
+
+/* The counts tell it mostly; of those that wait, some may for something else. */
+bool ri_slot_closes_circle(const struct rota_group *group)
+{
+	const struct rota_link *link = group->waiters.next;
+	unsigned others = group->live - 1;
+
+	if (group->asking + group->waiting < others)
+		return false;
+	for (; others && link != &group->waiters; link = link->next) {
+		const struct ri_blocked *blocked =
+			ri_container(link, struct ri_blocked, link);
+
+		others -= blocked->task ? has_slot_of(blocked->task, group)
+					: blocked->group != NULL;
+	}
+	return !others;
+}
+
 int ri_slot_wait(struct ri_tasks *tasks, struct rota_task *self,
 		 struct rota_group *group)
 {
@@ -72,7 +97,9 @@ int ri_slot_wait(struct ri_tasks *tasks, struct rota_task *self,
 	if (code)
 		return code;
 	ri_blocked_begin(tasks, &blocked);
-	if (ri_blocked_find_stuck(tasks, &blocked)) {
+	if (ri_blocked_find_stuck(tasks, &blocked) ||
+	    (group->asking && has_slot_of(self, group) &&
+	     ri_slot_closes_circle(group))) {
 		ri_blocked_end(tasks, &blocked);
 		return -EDEADLK;
 	}

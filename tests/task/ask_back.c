@@ -181,6 +181,7 @@ static void what_is_taken_back_after_the_answer_was_accepted(void **state)
 struct greedy {
 	struct rota_group *group;
 	unsigned limit;
+	unsigned first;         /* the loop of the first one */
 	atomic_uint ready;      /* how many are there */
 	atomic_uint answers;    /* how many were answered */
 	int answer[TEST_LOOPS]; /* by loop */
@@ -223,15 +224,15 @@ static int be_greedy(void *arg)
 	rota_group_open(&group,
 			&(struct rota_group_options){ .limit = greedy->limit });
 	greedy->group = &group;
-	for (unsigned i = 1; i <= greedy->limit && !error; i++)
-		error = rota_go_on(&group, i, want_one, greedy);
+	for (unsigned i = 0; i < greedy->limit && !error; i++)
+		error = rota_go_on(&group, greedy->first + i, want_one, greedy);
 	greedy->result = rota_group_wait(&group);
 	return error;
 }
 
 static void who_would_wait_for_itself_elsewhere_is_told(void **state)
 {
-	struct greedy greedy = { .limit = 1 };
+	struct greedy greedy = { .first = 1, .limit = 1 };
 
 	(void)state;
 	assert_int_equal(test_run_loops(be_greedy, &greedy), 0);
@@ -241,7 +242,7 @@ static void who_would_wait_for_itself_elsewhere_is_told(void **state)
 
 static void of_two_that_wait_for_each_other_one_is_told(void **state)
 {
-	struct greedy greedy = { .limit = 2 };
+	struct greedy greedy = { .first = 1, .limit = 2 };
 
 	(void)state;
 	assert_int_equal(test_run_loops(be_greedy, &greedy), 0);
@@ -249,9 +250,24 @@ static void of_two_that_wait_for_each_other_one_is_told(void **state)
 	assert_int_equal(greedy.result, 0);
 }
 
+/* Each of them is the last one at times. */
+static void of_some_here_and_elsewhere_one_is_told(void **state)
+{
+	(void)state;
+	for (unsigned round = 0; round < 50; round++) {
+		struct greedy greedy = { .limit = 2 + round % 2 };
+
+		assert_int_equal(test_run_loops(be_greedy, &greedy), 0);
+		assert_int_equal(greedy.answer[0] + greedy.answer[1] +
+					 greedy.answer[2],
+				 -EDEADLK);
+		assert_int_equal(greedy.result, 0);
+	}
+}
+
 static void a_try_elsewhere_does_not_wait_for_a_slot(void **state)
 {
-	struct greedy greedy = { .limit = 2, .tries = true };
+	struct greedy greedy = { .first = 1, .limit = 2, .tries = true };
 
 	(void)state;
 	assert_int_equal(test_run_loops(be_greedy, &greedy), 0);
@@ -401,6 +417,7 @@ int main(void)
 			what_is_taken_back_after_the_answer_was_accepted),
 		cmocka_unit_test(who_would_wait_for_itself_elsewhere_is_told),
 		cmocka_unit_test(of_two_that_wait_for_each_other_one_is_told),
+		cmocka_unit_test(of_some_here_and_elsewhere_one_is_told),
 		cmocka_unit_test(a_try_elsewhere_does_not_wait_for_a_slot),
 		cmocka_unit_test(questions_get_slots_in_their_order),
 		cmocka_unit_test(a_member_spawns_outwards_from_where_nobody_is),
