@@ -271,7 +271,9 @@ int rota_group_spawn_spread(struct rota_group *group, rota_task_fn *fn,
  * calls do nothing.
  *
  * Cannot fail, never suspends, does not wait for the members. For the owner,
- * any task of the loop that runs while the group is open, and callbacks. */
+ * any task of the loop that runs while the group is open, and callbacks; on
+ * other loops for tasks inside the group. Members on the caller's loop are told
+ * this cause, even if another one comes first to the group's own. */
 void rota_group_cancel(struct rota_group *group,
 		       struct rota_cancellation cause);
 
@@ -285,7 +287,7 @@ void rota_group_cancel(struct rota_group *group,
  *
  * Cannot fail, never suspends, does not wait: rota_group_wait does, and
  * returns 0 if all ended in time without failing (a race that nobody won:
- * -ESHUTDOWN). For whom rota_group_cancel is. */
+ * -ESHUTDOWN). For whom rota_group_cancel is, on the group's own loop. */
 void rota_group_drain(struct rota_group *group, int64_t grace_ns);
 
 /* Waits until every member has ended, and closes the group: it can be opened
