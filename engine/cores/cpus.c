@@ -48,9 +48,12 @@ int ri_cpus_pin(const struct ri_cpus *cpus, const struct ri_kernel *kernel,
 /* As many processors as this much time in each period is, rounded up. */
 static unsigned of_quota(long long quota, long long period)
 {
+	long long count;
+
 	if (quota <= 0 || period <= 0)
 		return UINT_MAX;
-	return (unsigned)((quota + period - 1) / period);
+	count = (quota - 1) / period + 1;
+	return count < UINT_MAX ? (unsigned)count : UINT_MAX;
 }
 
 /* cpu.max, version 2: "max 100000" or "150000 100000" */
@@ -107,6 +110,17 @@ static unsigned least_of(const struct ri_kernel *kernel, const char *path,
 	}
 }
 
+/* Is the processor's among these controllers: "cpu,cpuacct"? */
+static bool has_cpu(char *controllers)
+{
+	const char *name;
+
+	while ((name = strsep(&controllers, ",")))
+		if (strcmp(name, "cpu") == 0)
+			return true;
+	return false;
+}
+
 /* A line of /proc/self/cgroup: "0::/path", "4:cpu,cpuacct:/path" */
 static unsigned of_line(const struct ri_kernel *kernel, char *line)
 {
@@ -119,11 +133,8 @@ static unsigned of_line(const struct ri_kernel *kernel, char *line)
 	controllers++;
 	if (!*controllers)
 		return least_of(kernel, path, read_max);
-	if (strncmp(controllers, "cpu,", 4) == 0 ||
-	    strcmp(controllers, "cpu") == 0 || strstr(controllers, ",cpu,") ||
-	    strstr(controllers, "cpuacct,cpu"))
-		return least_of(kernel, path, read_cfs);
-	return UINT_MAX;
+	return has_cpu(controllers) ? least_of(kernel, path, read_cfs)
+				    : UINT_MAX;
 }
 
 unsigned ri_cpus_usable(const struct ri_cpus *cpus,
