@@ -116,13 +116,16 @@ static unsigned count_loops(const struct rota_config *config,
 	return config->loops ? config->loops : 1;
 }
 
+/* With fewer loops than processors nobody but the kernel knows which of them
+ * other programs leave free: several programs of two loops would all be pinned
+ * to the same two. */
 static void place(struct rota_engine *engine, unsigned count)
 {
 	const unsigned usable = engine->cpus.count;
 
 	engine->pinned = engine->config.pin == ROTA_PIN_ALWAYS ||
 			 (engine->config.pin == ROTA_PIN_AUTO && count > 1 &&
-			  count <= usable);
+			  count == usable);
 	if (!usable)
 		engine->pinned = false;
 	if (engine->pinned)

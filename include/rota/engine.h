@@ -34,8 +34,8 @@ extern "C" {
 
 /* Which loops stay on one processor each. */
 enum rota_pin {
-	ROTA_PIN_AUTO = 0, /* if there is more than one loop, and a processor
-	                      for each of them */
+	ROTA_PIN_AUTO = 0, /* if there are several, one for each processor that
+	                      the process may use */
 	ROTA_PIN_NEVER = 1,
 	ROTA_PIN_ALWAYS = 2, /* one loop too; several may share a processor */
 };

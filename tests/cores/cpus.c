@@ -270,6 +270,15 @@ static void loops_without_a_processor_each_are_left_alone(void **state)
 	assert_int_equal(machine.set_count, 0);
 }
 
+/* Who knows which of them others use. */
+static void so_are_fewer_loops_than_processors(void **state)
+{
+	(void)state;
+	make_machine(0x70);
+	assert_int_equal(run_on(2, ROTA_PIN_AUTO), 2);
+	assert_int_equal(machine.set_count, 0);
+}
+
 static void loops_may_share_a_processor_if_that_is_wanted(void **state)
 {
 	(void)state;
@@ -288,10 +297,10 @@ static void engines_of_one_process_take_turns_with_processors(void **state)
 
 	(void)state;
 	make_machine(0xff0);
-	assert_int_equal(run_on(4, ROTA_PIN_AUTO), 4);
+	assert_int_equal(run_on(4, ROTA_PIN_ALWAYS), 4);
 	first = pinned_to();
 	machine.set_count = 0;
-	assert_int_equal(run_on(4, ROTA_PIN_AUTO), 4);
+	assert_int_equal(run_on(4, ROTA_PIN_ALWAYS), 4);
 	second = pinned_to();
 	assert_int_equal(first | second, 0xff0);
 }
@@ -342,6 +351,7 @@ int main(void)
 		cmocka_unit_test(where_the_affinity_is_not_told_it_is_one_loop),
 		cmocka_unit_test(several_loops_have_a_processor_each),
 		cmocka_unit_test(loops_without_a_processor_each_are_left_alone),
+		cmocka_unit_test(so_are_fewer_loops_than_processors),
 		cmocka_unit_test(loops_may_share_a_processor_if_that_is_wanted),
 		cmocka_unit_test(
 			engines_of_one_process_take_turns_with_processors),
