@@ -123,7 +123,8 @@ static int run_awake(void *arg)
 int micro_message_awake_own(const struct micro_work *work,
 			    struct micro_sample *sample)
 {
-	const struct rota_config config = { .loops = 2 };
+	const struct rota_config config = { .loops = 2,
+					    .pin = ROTA_PIN_ALWAYS };
 	struct awake *awake = calloc(1, sizeof(*awake));
 	int error = -ENOMEM;
 
@@ -204,7 +205,8 @@ static int measure_asleep(const struct micro_work *work,
 
 static int asleep_own(struct asleep *asleep)
 {
-	const struct rota_config config = { .loops = 2 };
+	const struct rota_config config = { .loops = 2,
+					    .pin = ROTA_PIN_ALWAYS };
 
 	return rota_run(&config, run_asleep, asleep);
 }

@@ -66,7 +66,8 @@ static int send_batches(void *arg)
 int micro_spawn_remote_own(const struct micro_work *work,
 			   struct micro_sample *sample)
 {
-	const struct rota_config config = { .loops = 2 };
+	const struct rota_config config = { .loops = 2,
+					    .pin = ROTA_PIN_ALWAYS };
 	struct own own = { .work = work, .sample = sample };
 
 	return rota_run(&config, send_batches, &own);
@@ -135,7 +136,8 @@ static int measure(const struct micro_work *work, struct micro_sample *sample,
 
 static int spread_own(struct own *own)
 {
-	const struct rota_config config = { .loops = 2 };
+	const struct rota_config config = { .loops = 2,
+					    .pin = ROTA_PIN_ALWAYS };
 
 	return rota_run(&config, spread, own);
 }
