@@ -78,8 +78,10 @@ struct rota_config {
 	void (*on_abort)(void *context, const char *line);
 	/* Memory for what the engine takes when it starts, and for more stacks
 	 * and buffers later: `bytes` that are zero, aligned to 4096, or NULL.
-	 * Most of it is never touched, so it should be reserved only. Called on
-	 * the loops' threads. NULL: mmap(2) and munmap(2). Both or none. */
+	 * Most of it is never touched, so it should be reserved only. Parts are
+	 * made guards, which nothing may read. Called on the loops' threads, and
+	 * for the engine itself where it is started and stopped. NULL: mmap(2)
+	 * and munmap(2). Both or none. */
 	void *(*allocate)(void *context, size_t bytes);
 	/* Gets back what allocate gave. */
 	void (*release)(void *context, void *start, size_t bytes);

@@ -22,6 +22,7 @@
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include <cmocka.h>
 
@@ -365,6 +366,90 @@ static void a_function_that_does_not_return_is_named(void **state)
 	door_remove(&door);
 }
 
+/* A kernel in which one thread is held up when it is about to wake a loop. */
+static _Thread_local bool is_sender;
+static atomic_bool held_up, let_go, stopper_over;
+
+static int signal_late(const struct ri_kernel *kernel, int fd)
+{
+	if (is_sender) {
+		atomic_store(&held_up, true);
+		while (!atomic_load(&let_go))
+			sched_yield();
+	}
+	return ri_kernel_linux.event_signal(kernel, fd);
+}
+
+static int be_quick(void *value)
+{
+	(void)value;
+	return 0;
+}
+
+static void *send_one(void *argument)
+{
+	struct rota_job *job = argument;
+
+	is_sender = true;
+	return rota_submit(job, be_quick, 0) ? argument : NULL;
+}
+
+static void *run_stop_and_tell(void *argument)
+{
+	run_stop(argument);
+	atomic_store(&stopper_over, true);
+	return NULL;
+}
+
+static void await_sleep(const struct test_started *started)
+{
+	const struct ri_mailbox *box =
+		&started->engine->workers[0].tasks.loop.mailbox;
+
+	while (__atomic_load_n(&box->top, __ATOMIC_RELAXED) != &ri_asleep)
+		sched_yield();
+}
+
+/* The loop is awake for another reason, runs the job, and has nothing left,
+ * while the thread that sent it is still about to wake it. */
+static void a_stop_waits_for_who_is_about_to_wake_a_loop(void **state)
+{
+	const struct timespec moment = { .tv_nsec = 20000000 };
+	struct ri_kernel kernel = *test_linux();
+	struct test_started started;
+	struct stopper stopper = { &started, 0, 0, -1 };
+	struct rota_job first, second;
+	pthread_t sender;
+	struct door door;
+
+	(void)state;
+	kernel.event_signal = signal_late;
+	door_make(&door);
+	setenv("ROTA_MASK", "ring_message", 1);
+	assert_int_equal(test_start(&started, NULL, &kernel), 0);
+	unsetenv("ROTA_MASK");
+	assert_int_equal(test_submit(&started, &first, door_pass, &door), 0);
+	door_await(&door, 1);
+	await_sleep(&started);
+	second = (struct rota_job){ .engine = started.engine };
+	assert_int_equal(pthread_create(&sender, NULL, send_one, &second), 0);
+	while (!atomic_load(&held_up))
+		sched_yield();
+	door_let(&door, 1);
+	assert_int_equal(rota_job_wait(&first), 1);
+	assert_int_equal(rota_job_wait(&second), 0);
+	assert_int_equal(pthread_create(&stopper.thread, NULL,
+					run_stop_and_tell, &stopper),
+			 0);
+	nanosleep(&moment, NULL);
+	assert_false(atomic_load(&stopper_over));
+	atomic_store(&let_go, true);
+	pthread_join(sender, NULL);
+	pthread_join(stopper.thread, NULL);
+	assert_int_equal(stopper.result, 0);
+	door_remove(&door);
+}
+
 static int stop_own(void *value)
 {
 	return rota_engine_stop(*(struct rota_engine **)value, 0);
@@ -426,6 +511,7 @@ int main(void)
 			an_engine_stops_whichever_verb_its_jobs_are_in),
 		cmocka_unit_test(an_operation_that_does_not_end_is_named),
 		cmocka_unit_test(a_function_that_does_not_return_is_named),
+		cmocka_unit_test(a_stop_waits_for_who_is_about_to_wake_a_loop),
 		cmocka_unit_test(a_task_may_not_stop_its_own_engine),
 		cmocka_unit_test(what_rota_run_runs_is_not_to_be_stopped),
 	};
