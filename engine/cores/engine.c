@@ -150,6 +150,8 @@ static void set_offload(struct rota_engine *engine)
 static void set_peers(struct rota_engine *engine, unsigned count)
 {
 	engine->peers.count = count;
+	engine->started.wanted = count;
+	engine->ended.wanted = count;
 	engine->peers.each =
 		(struct ri_tasks **)(void *)&engine->workers[count];
 	for (unsigned i = 0; i < count; i++) {
@@ -227,7 +229,7 @@ int ri_barrier_pass(struct rota_engine *engine, struct ri_barrier *barrier,
 	barrier->count++;
 	if (!barrier->error)
 		barrier->error = error;
-	while (barrier->count < engine->peers.count)
+	while (barrier->count < barrier->wanted)
 		pthread_cond_wait(&engine->moved, &engine->mutex);
 	error = barrier->error;
 	pthread_cond_broadcast(&engine->moved);

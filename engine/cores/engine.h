@@ -37,10 +37,12 @@ struct ri_worker {
 	bool pinned;            /* it stays on one processor */
 };
 
-/* A place that every worker passes once, when all have come to it. */
+/* A place that every worker passes once, when all have come to it; the end, also
+ * who told them to quit. */
 struct ri_barrier {
-	unsigned count; /* how many have come */
-	int error;      /* the first that one brought, or 0 */
+	unsigned wanted; /* how many are to come */
+	unsigned count;  /* how many have come */
+	int error;       /* the first that one brought, or 0 */
 };
 
 /* How many jobs an engine may have by default. */

@@ -279,7 +279,10 @@ int rota_engine_stop(struct rota_engine *engine, int64_t grace_ns)
 		return -EBUSY;
 	}
 	ri_engine_settle(engine);
+	/* A loop may have quit while this thread still wakes it. */
+	engine->ended.wanted++;
 	ri_engine_quit(engine, 0);
+	ri_barrier_pass(engine, &engine->ended, 0);
 	ri_engine_join(engine, 0);
 	ri_engine_destroy(engine);
 	return 0;
