@@ -21,12 +21,19 @@ static size_t block_bytes(const struct ri_tasks *tasks)
 	       tasks->peers->count * sizeof(struct ri_proxy);
 }
 
+static unsigned blocks_max(const struct ri_tasks *tasks)
+{
+	const size_t most = RI_REMOTES_BYTES / block_bytes(tasks);
+
+	return most < RI_REMOTES_MAX ? (unsigned)most : RI_REMOTES_MAX;
+}
+
 int ri_remotes_init(struct ri_tasks *tasks)
 {
 	const struct ri_kernel *kernel = tasks->loop.kernel;
 	void *start;
 	const int error = kernel->map(
-		kernel, RI_REMOTES_MAX * block_bytes(tasks), &start);
+		kernel, blocks_max(tasks) * block_bytes(tasks), &start);
 
 	if (!error)
 		tasks->remotes.slab = start;
@@ -39,7 +46,7 @@ void ri_remotes_fini(struct ri_tasks *tasks)
 
 	if (tasks->remotes.slab)
 		kernel->unmap(kernel, tasks->remotes.slab,
-			      RI_REMOTES_MAX * block_bytes(tasks));
+			      blocks_max(tasks) * block_bytes(tasks));
 }
 
 int ri_remote_open(struct ri_tasks *tasks, struct rota_group *group)
@@ -49,7 +56,7 @@ int ri_remote_open(struct ri_tasks *tasks, struct rota_group *group)
 
 	if (remote)
 		remotes->free = remote->next;
-	else if (remotes->made == RI_REMOTES_MAX)
+	else if (remotes->made == blocks_max(tasks))
 		return -EAGAIN;
 	else
 		remote = (void *)(remotes->slab +

@@ -34,6 +34,8 @@
 
 /* How many groups of a loop have members elsewhere, at a time. */
 #define RI_REMOTES_MAX 16384u
+/* ... with so many loops that their blocks take more than this, fewer. */
+#define RI_REMOTES_BYTES ((size_t)256 << 20)
 
 /* What a proxy is told: what the scope of the group has come to. */
 struct ri_order {
