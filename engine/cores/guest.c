@@ -106,8 +106,7 @@ static void leave(struct rota_engine *engine)
 static bool has_jobs(const struct rota_engine *engine)
 {
 	return __atomic_load_n(&engine->jobs, __ATOMIC_ACQUIRE) &
-		       ~RI_JOBS_CLOSED ||
-	       engine->workers[0].tasks.loop.live;
+	       ~RI_JOBS_CLOSED;
 }
 
 int rota_engine_fd(const struct rota_engine *engine)
@@ -151,8 +150,6 @@ int rota_engine_destroy(struct rota_engine *engine)
 	if (ri_engine_forked(engine))
 		return -EOWNERDEAD;
 	ri_check(!ri_loop_here, "%s inside of a step", __func__);
-	if (tasks->loop.live)
-		return -EBUSY;
 	/* Those who come now are refused, or come first. */
 	do {
 		if (jobs & ~RI_JOBS_CLOSED)

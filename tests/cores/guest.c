@@ -23,9 +23,11 @@
 
 #include <cmocka.h>
 
+static const struct rota_config quiet = { .log = test_log_nothing };
+
 static void make(struct test_guest *guest)
 {
-	assert_int_equal(test_guest_make(guest, NULL, NULL), 0);
+	assert_int_equal(test_guest_make(guest, &quiet, NULL), 0);
 }
 
 static void end(struct test_guest *guest)
@@ -125,7 +127,7 @@ static void a_guest_wants_to_be_stepped_when_a_timer_is_due(void **state)
 	(void)state;
 	test_kernel_init(&kernel);
 	test_kernel_clock(&kernel, 5 * ROTA_SECOND);
-	assert_int_equal(test_guest_make(&guest, NULL, &kernel.table), 0);
+	assert_int_equal(test_guest_make(&guest, &quiet, &kernel.table), 0);
 	assert_int_equal(rota_engine_deadline_ns(guest.engine), ROTA_NEVER);
 	assert_int_equal(submit(&guest, &job, sleep_a_second, NULL), 0);
 	assert_int_equal(rota_engine_step(guest.engine), 1);
@@ -168,7 +170,7 @@ static void a_deadline_that_has_come_ends_an_operation_in_one_step(void **state)
 	door_make(&door);
 	test_kernel_init(&kernel);
 	test_kernel_clock(&kernel, 5 * ROTA_SECOND);
-	assert_int_equal(test_guest_make(&guest, NULL, &kernel.table), 0);
+	assert_int_equal(test_guest_make(&guest, &quiet, &kernel.table), 0);
 	assert_int_equal(submit(&guest, &job, sleep_two, &door), 0);
 	assert_int_equal(rota_engine_step(guest.engine), 1);
 	kernel.clock_ns = rota_engine_deadline_ns(guest.engine);
@@ -205,6 +207,33 @@ static void a_step_does_not_go_on_for_ever(void **state)
 	end(&guest);
 	assert_int_equal(rota_job_wait(&jobs[0]), -ECANCELED);
 	assert_int_equal(rota_job_wait(&jobs[1]), -ECANCELED);
+}
+
+static int sleep_then_spin(void *value)
+{
+	const int code = rota_sleep(ROTA_SECOND);
+
+	return code ? code : spin(value);
+}
+
+/* Nobody has written to the descriptor since it was cleared. */
+static void what_a_step_leaves_undone_is_readable(void **state)
+{
+	struct test_kernel kernel;
+	struct test_guest guest;
+	struct rota_job job;
+
+	(void)state;
+	test_kernel_init(&kernel);
+	test_kernel_clock(&kernel, ROTA_SECOND);
+	assert_int_equal(test_guest_make(&guest, &quiet, &kernel.table), 0);
+	assert_int_equal(submit(&guest, &job, sleep_then_spin, NULL), 0);
+	assert_int_equal(rota_engine_step(guest.engine), 1);
+	assert_false(test_guest_readable(&guest));
+	kernel.clock_ns = 2 * ROTA_SECOND;
+	assert_int_equal(rota_engine_step(guest.engine), 1);
+	assert_true(test_guest_readable(&guest));
+	end(&guest);
 }
 
 static void a_guest_with_nothing_to_do_wakes_nobody(void **state)
@@ -267,7 +296,7 @@ static void a_step_never_blocks(void **state)
 	test_kernel_init(&kernel);
 	watchful.enter = kernel.table.enter;
 	kernel.table.enter = enter_watched;
-	assert_int_equal(test_guest_make(&guest, NULL, &kernel.table), 0);
+	assert_int_equal(test_guest_make(&guest, &quiet, &kernel.table), 0);
 	watchful.waits = 0;
 	assert_int_equal(submit(&guest, &jobs[0], door_pass, &door), 0);
 	assert_int_equal(rota_engine_step(guest.engine), 1);
@@ -302,7 +331,6 @@ static int be_idle(void *value)
 
 static void a_guest_drains(void **state)
 {
-	const struct rota_config config = { .log = test_log_nothing };
 	struct test_kernel kernel;
 	struct test_guest guest;
 	struct rota_job idle, busy, late;
@@ -312,7 +340,7 @@ static void a_guest_drains(void **state)
 	door_make(&door);
 	test_kernel_init(&kernel);
 	test_kernel_clock(&kernel, ROTA_SECOND);
-	assert_int_equal(test_guest_make(&guest, &config, &kernel.table), 0);
+	assert_int_equal(test_guest_make(&guest, &quiet, &kernel.table), 0);
 	assert_int_equal(submit(&guest, &idle, be_idle, &door), 0);
 	assert_int_equal(submit(&guest, &busy, door_pass, &door), 0);
 	assert_int_equal(rota_engine_step(guest.engine), 1);
@@ -347,6 +375,21 @@ static void jobs_of_before_a_drain_have_the_grace(void **state)
 	assert_int_equal(rota_engine_destroy(guest.engine), 0);
 }
 
+/* One that was counted just before no more were taken, and sent after. */
+static void a_job_that_meets_a_drain_on_its_way_is_told(void **state)
+{
+	struct test_guest guest;
+	struct rota_job job;
+
+	(void)state;
+	make(&guest);
+	ri_engine_drain(guest.engine, ROTA_NEVER);
+	assert_int_equal(submit(&guest, &job, nap, NULL), 0);
+	test_guest_until(&guest, &job);
+	assert_int_equal(rota_job_wait(&job), -ESHUTDOWN);
+	end(&guest);
+}
+
 static int drain_own(void *value)
 {
 	(void)value;
@@ -357,12 +400,11 @@ static int drain_own(void *value)
 
 static void a_task_may_drain_the_guest_that_it_runs_in(void **state)
 {
-	const struct rota_config config = { .log = test_log_nothing };
 	struct test_guest guest;
 	struct rota_job job;
 
 	(void)state;
-	assert_int_equal(test_guest_make(&guest, &config, NULL), 0);
+	assert_int_equal(test_guest_make(&guest, &quiet, NULL), 0);
 	assert_int_equal(submit(&guest, &job, drain_own, NULL), 0);
 	test_guest_until(&guest, &job);
 	assert_int_equal(rota_job_wait(&job), -ECANCELED);
@@ -390,11 +432,10 @@ static void a_thread_has_one_guest_of_one_loop(void **state)
 
 static int make_inside(void *arg)
 {
-	const struct rota_config config = { .log = test_log_nothing };
 	struct rota_engine *engine;
 
 	(void)arg;
-	return rota_engine_create(&engine, &config);
+	return rota_engine_create(&engine, &quiet);
 }
 
 static void a_task_makes_no_guest(void **state)
@@ -532,10 +573,12 @@ int main(void)
 		cmocka_unit_test(
 			a_deadline_that_has_come_ends_an_operation_in_one_step),
 		cmocka_unit_test(a_step_does_not_go_on_for_ever),
+		cmocka_unit_test(what_a_step_leaves_undone_is_readable),
 		cmocka_unit_test(a_guest_with_nothing_to_do_wakes_nobody),
 		cmocka_unit_test(a_step_never_blocks),
 		cmocka_unit_test(a_guest_drains),
 		cmocka_unit_test(jobs_of_before_a_drain_have_the_grace),
+		cmocka_unit_test(a_job_that_meets_a_drain_on_its_way_is_told),
 		cmocka_unit_test(a_task_may_drain_the_guest_that_it_runs_in),
 		cmocka_unit_test(a_thread_has_one_guest_of_one_loop),
 		cmocka_unit_test(a_task_makes_no_guest),

@@ -4,6 +4,7 @@
  */
 #include "rota/job.h"
 
+#include "cores/engine.h"
 #include "support/child.h"
 #include "support/door.h"
 #include "support/kernel.h"
@@ -18,6 +19,7 @@
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -31,6 +33,8 @@ struct foreign {
 	int result, late; /* of a job; of one after the first task */
 	bool ran;         /* the one that was under way then has ended */
 	struct rota_job job;
+	rota_group_id group; /* of the first task */
+	atomic_bool over;    /* the run is */
 };
 
 static int answer(void *value)
@@ -155,6 +159,107 @@ static void a_run_ends_with_its_last_job_and_takes_none_before(void **state)
 	outlast(2);
 }
 
+static int sleep_for_ever(void *value)
+{
+	(void)value;
+	return rota_sleep(ROTA_NEVER);
+}
+
+static int return_error(void *value)
+{
+	return *(int *)value;
+}
+
+static void *fail_in_group(void *argument)
+{
+	struct foreign *foreign = argument;
+	struct rota_job job = { .engine = foreign->engine,
+				.group = foreign->group };
+
+	foreign->result = rota_submit(&job, return_error, -EPIPE);
+	if (!foreign->result)
+		foreign->result = rota_job_wait(&job);
+	return NULL;
+}
+
+/* Nothing is in flight, and nothing is timed. */
+static int wait_for_a_foreign_thread(void *arg)
+{
+	struct foreign *foreign = arg;
+	struct rota_group group;
+	int error;
+
+	foreign->engine = rota_engine_here();
+	rota_group_open(&group, NULL);
+	foreign->group = rota_group_share(&group);
+	error = rota_go(&group, sleep_for_ever, 0);
+	if (!error &&
+	    pthread_create(&foreign->thread, NULL, fail_in_group, foreign))
+		error = -EAGAIN;
+	return error ? error : rota_group_wait(&group);
+}
+
+static void waiting_for_a_foreign_thread_is_no_deadlock(void **state)
+{
+	struct foreign foreign = { 0 };
+
+	(void)state;
+	assert_int_equal(test_run(wait_for_a_foreign_thread, &foreign), -EPIPE);
+	pthread_join(foreign.thread, NULL);
+	assert_int_equal(foreign.result, -EPIPE);
+}
+
+/* A job that is counted, but not sent, when the first task has ended. */
+static void end_arrived(void *place, struct rota_mail *mail)
+{
+	(void)mail;
+	ri_jobs_end(ri_worker_of(place)->engine);
+}
+
+static void *send_late(void *argument)
+{
+	const struct timespec moment = { .tv_nsec = 20000000 };
+	struct foreign *foreign = argument;
+	static struct rota_mail mail = { .deliver = end_arrived };
+
+	foreign->result = ri_jobs_begin(foreign->engine);
+	door_let(&foreign->door, 1);
+	while (!(__atomic_load_n(&foreign->engine->jobs, __ATOMIC_RELAXED) &
+		 RI_JOBS_CLOSED))
+		sched_yield();
+	nanosleep(&moment, NULL);
+	foreign->ran = !atomic_load(&foreign->over);
+	if (foreign->ran)
+		ri_engine_post(foreign->engine,
+			       &foreign->engine->workers[0].tasks.loop, &mail);
+	return NULL;
+}
+
+static int end_before_mail(void *arg)
+{
+	struct foreign *foreign = arg;
+	struct door *door = &foreign->door;
+
+	foreign->engine = rota_engine_here();
+	if (pthread_create(&foreign->thread, NULL, send_late, foreign))
+		return -1;
+	return door_pass(&door);
+}
+
+static void a_run_waits_for_jobs_that_are_yet_to_come(void **state)
+{
+	struct foreign foreign = { 0 };
+
+	(void)state;
+	door_make(&foreign.door);
+	assert_int_equal(test_run(end_before_mail, &foreign), 1);
+	atomic_store(&foreign.over, true);
+	pthread_join(foreign.thread, NULL);
+	assert_int_equal(foreign.result, 0);
+	assert_true(foreign.ran);
+	door_remove(&foreign.door);
+}
+
 static int fail_to_get_mail(void *arg)
 {
 	(void)arg;
@@ -189,12 +294,6 @@ static void a_run_that_is_never_sent_a_job_ends_all_the_same(void **state)
 	(void)state;
 	assert_int_equal(test_run(ask_and_end, NULL), 5);
 	assert_int_equal(test_run_with(&config, NULL, ask_and_end, NULL), 5);
-}
-
-static int sleep_for_ever(void *arg)
-{
-	(void)arg;
-	return rota_sleep(ROTA_NEVER);
 }
 
 static int run_for_ever(void *arg)
@@ -241,6 +340,8 @@ int main(void)
 			a_foreign_thread_submits_while_a_task_is_alive),
 		cmocka_unit_test(
 			a_run_ends_with_its_last_job_and_takes_none_before),
+		cmocka_unit_test(waiting_for_a_foreign_thread_is_no_deadlock),
+		cmocka_unit_test(a_run_waits_for_jobs_that_are_yet_to_come),
 		cmocka_unit_test(there_is_none_if_the_loop_can_get_no_mail),
 		cmocka_unit_test(
 			a_run_that_is_never_sent_a_job_ends_all_the_same),
