@@ -484,7 +484,7 @@ static void print_counters(const struct server *server)
 	struct rota_loop_stats stats;
 
 	for (unsigned i = 0; server->options.counters && i < rota_loops(); i++)
-		if (!rota_loop_stats(i, &stats))
+		if (!rota_loop_inspect(i, &stats))
 			printf("rota-echo: loop %u: tasks %llu, from other "
 			       "loops %llu, enters %llu\n",
 			       i, (unsigned long long)stats.tasks,

@@ -2,7 +2,7 @@
 /*
  * Intrusive links. Nothing here allocates, so nothing here fails.
  *
- *   ri_list   a ring of rota_link round a head: O(1) removal from anywhere
+ *   ri_list   a ring of rota_node round a head: O(1) removal from anywhere
  *   ri_chain  a chain of rota_chain under a plain pointer: half the head, O(1)
  *             removal from anywhere, no walk backwards
  *
@@ -20,26 +20,26 @@
 #define ri_container(pointer, type, member) \
 	((type *)(void *)((char *)(pointer)-offsetof(type, member)))
 
-static inline void ri_list_init(struct rota_link *head)
+static inline void ri_list_init(struct rota_node *head)
 {
 	head->next = head;
 	head->prev = head;
 }
 
-static inline bool ri_list_empty(const struct rota_link *head)
+static inline bool ri_list_empty(const struct rota_node *head)
 {
 	return head->next == head;
 }
 
-static inline bool ri_list_linked(const struct rota_link *node)
+static inline bool ri_list_linked(const struct rota_node *node)
 {
 	return node->next != NULL;
 }
 
-static inline void ri_list_append(struct rota_link *head,
-				  struct rota_link *node)
+static inline void ri_list_append(struct rota_node *head,
+				  struct rota_node *node)
 {
-	struct rota_link *last = head->prev;
+	struct rota_node *last = head->prev;
 
 	node->next = head;
 	node->prev = last;
@@ -47,7 +47,7 @@ static inline void ri_list_append(struct rota_link *head,
 	head->prev = node;
 }
 
-static inline void ri_list_remove(struct rota_link *node)
+static inline void ri_list_remove(struct rota_node *node)
 {
 	node->prev->next = node->next;
 	node->next->prev = node->prev;
@@ -55,9 +55,9 @@ static inline void ri_list_remove(struct rota_link *node)
 }
 
 /* Takes the first node off; NULL from an empty list. */
-static inline struct rota_link *ri_list_take(struct rota_link *head)
+static inline struct rota_node *ri_list_take(struct rota_node *head)
 {
-	struct rota_link *node = head->next;
+	struct rota_node *node = head->next;
 
 	if (node == head)
 		return NULL;

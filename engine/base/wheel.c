@@ -66,7 +66,7 @@ bool ri_wheel_add(struct ri_wheel *wheel, struct rota_timer *timer)
 	return true;
 }
 
-static void slot_emptied(struct ri_wheel *wheel, const struct rota_link *slot)
+static void slot_emptied(struct ri_wheel *wheel, const struct rota_node *slot)
 {
 	const unsigned index = (unsigned)(slot - &wheel->slots[0][0]);
 	const unsigned level = index / RI_WHEEL_SLOTS;
@@ -78,7 +78,7 @@ static void slot_emptied(struct ri_wheel *wheel, const struct rota_link *slot)
 
 void ri_wheel_remove(struct ri_wheel *wheel, struct rota_timer *timer)
 {
-	struct rota_link *next = timer->link.next;
+	struct rota_node *next = timer->link.next;
 
 	ri_assert(ri_timer_armed(timer), "timer %p is idle", (void *)timer);
 	if (next == timer->link.prev) /* alone: both are the slot itself */
@@ -86,14 +86,14 @@ void ri_wheel_remove(struct ri_wheel *wheel, struct rota_timer *timer)
 	ri_list_remove(&timer->link);
 }
 
-static struct rota_timer *timer_of(struct rota_link *link)
+static struct rota_timer *timer_of(struct rota_node *link)
 {
 	return ri_container(link, struct rota_timer, link);
 }
 
 int64_t ri_wheel_next_ns(const struct ri_wheel *wheel)
 {
-	const struct rota_link *head, *link;
+	const struct rota_node *head, *link;
 	int64_t next_ns = INT64_MAX;
 	unsigned level, slot, seen = 0;
 
@@ -118,9 +118,9 @@ int64_t ri_wheel_next_ns(const struct ri_wheel *wheel)
 /* The timers of a slot lie all over the memory, and each one names the next, so
  * that one cache miss waits for the other. From both ends they are two at a
  * time: 100,000 sleepers take a fourteenth less. */
-static void touch(const struct rota_link *head)
+static void touch(const struct rota_node *head)
 {
-	const struct rota_link *first = head->next, *last = head->prev;
+	const struct rota_node *first = head->next, *last = head->prev;
 
 	while (first != last && first->prev != last) {
 		first = first->next;
@@ -132,8 +132,8 @@ static void touch(const struct rota_link *head)
  * lower level for each of them. */
 static void enter_slot(struct ri_wheel *wheel, unsigned level, unsigned slot)
 {
-	struct rota_link *head = &wheel->slots[level][slot];
-	struct rota_link *link;
+	struct rota_node *head = &wheel->slots[level][slot];
+	struct rota_node *link;
 
 	wheel->time_ns = slot_start(wheel, level, slot);
 	slot_emptied(wheel, head);
@@ -148,7 +148,7 @@ struct rota_timer *ri_wheel_expire(struct ri_wheel *wheel, int64_t now_ns)
 		const unsigned level = (unsigned)__builtin_ctz(wheel->levels);
 		const unsigned slot =
 			(unsigned)__builtin_ctzll(wheel->used[level]);
-		struct rota_link *head = &wheel->slots[level][slot];
+		struct rota_node *head = &wheel->slots[level][slot];
 		struct rota_timer *timer = timer_of(head->next);
 		const bool alone = head->next == head->prev;
 

@@ -55,7 +55,7 @@ struct ri_wheel {
 	int64_t time_ns;                /* what the digits are read against */
 	unsigned levels;                /* bit L: level L has timers */
 	uint64_t used[RI_WHEEL_LEVELS]; /* bit S: slot S has timers */
-	struct rota_link slots[RI_WHEEL_LEVELS][RI_WHEEL_SLOTS];
+	struct rota_node slots[RI_WHEEL_LEVELS][RI_WHEEL_SLOTS];
 };
 
 void ri_wheel_init(struct ri_wheel *wheel, int64_t now_ns);

@@ -26,7 +26,7 @@ void ri_helper_check_not_forked(void)
 	ri_check(!is_forked, "a call of rota_offload returns " RI_LOOP_FORKED);
 }
 
-static struct ri_call *first_of(const struct rota_link *queue)
+static struct ri_call *first_of(const struct rota_node *queue)
 {
 	return queue->next == queue
 		       ? NULL

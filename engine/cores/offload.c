@@ -41,7 +41,7 @@ static void wait_for_quiet(struct ri_offload *pool)
 static bool is_touched(const struct ri_offload *pool,
 		       const struct ri_loop *loop)
 {
-	const struct rota_link *link = pool->helpers.next;
+	const struct rota_node *link = pool->helpers.next;
 
 	for (; link != &pool->helpers; link = link->next)
 		if (ri_container(link, struct ri_helper, link)->loop == loop)
@@ -60,7 +60,7 @@ void ri_offload_leave(struct ri_offload *pool, const struct ri_loop *loop)
 /* Why the end takes long. */
 static void tell_lookups(const struct ri_offload *pool)
 {
-	const struct rota_link *link = pool->helpers.next;
+	const struct rota_node *link = pool->helpers.next;
 
 	for (; link != &pool->helpers; link = link->next) {
 		const struct ri_helper *helper =

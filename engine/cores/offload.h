@@ -48,7 +48,7 @@ struct ri_helper;
 struct ri_call {
 	struct rota_mail mail;    /* tells its loop that it is done */
 	struct ri_wait wait;      /* of its task */
-	struct rota_link link;    /* in the queue, until a helper has it */
+	struct rota_node link;    /* in the queue, until a helper has it */
 	struct rota_task *task;   /* who waits */
 	struct ri_loop *loop;     /* its loop */
 	struct ri_helper *helper; /* who took it; NULL: it is in the queue */
@@ -64,7 +64,7 @@ struct ri_call {
 /* In the frame of a helper's thread. */
 struct ri_helper {
 	struct ri_offload *pool; /* whose it is */
-	struct rota_link link;   /* among the helpers */
+	struct rota_node link;   /* among the helpers */
 	struct ri_call *call;    /* what it does; NULL: nothing, or nobody waits
 				    for it any more */
 	struct ri_loop *loop;    /* that it may be sending mail to, or NULL */
@@ -94,12 +94,12 @@ struct ri_offload {
 	pthread_mutex_t mutex;  /* of all that follows */
 	pthread_cond_t work;    /* there is a call, or the end */
 	pthread_cond_t quiet;   /* a helper is done, for who asked to be told */
-	struct rota_link calls; /* in the queue: that stay to the end */
-	struct rota_link lookups; /* in the queue: that may be left */
+	struct rota_node calls; /* in the queue: that stay to the end */
+	struct rota_node lookups; /* in the queue: that may be left */
 	unsigned calls_queued;    /* how many */
 	unsigned lookups_queued;  /* how many */
 	uint64_t next_ticket;     /* of the next call */
-	struct rota_link helpers; /* those that have begun */
+	struct rota_node helpers; /* those that have begun */
 	unsigned threads;         /* started and not ended */
 	unsigned idle;            /* that wait for `work` */
 	unsigned looking;         /* that look up names */

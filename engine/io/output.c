@@ -37,7 +37,7 @@ static_assert(sizeof(struct rota_output) <= 256, "four cache lines");
 /* In the frame of who waits for room, or for bytes to be sent. */
 struct waiter {
 	struct ri_wait wait;
-	struct rota_link link; /* among the writers or the flushers */
+	struct rota_node link; /* among the writers or the flushers */
 	struct rota_task *task;
 	struct rota_output *output;
 	const unsigned char *data; /* of a writer: what is left of it */
@@ -46,7 +46,7 @@ struct waiter {
 	uint64_t until;            /* of a flusher: when so many are sent */
 };
 
-static struct waiter *first_of(const struct rota_link *list)
+static struct waiter *first_of(const struct rota_node *list)
 {
 	return ri_list_empty(list)
 		       ? NULL
@@ -59,7 +59,7 @@ static void leave(struct ri_tasks *tasks, struct waiter *waiter, int result)
 	ri_wake(tasks, waiter->task, result);
 }
 
-static void refuse_all(struct ri_tasks *tasks, struct rota_link *list,
+static void refuse_all(struct ri_tasks *tasks, struct rota_node *list,
 		       int error)
 {
 	struct waiter *waiter;

@@ -79,7 +79,7 @@ static void hold(struct ri_tasks *tasks, struct ri_errand *errand)
 /* What others have open they will unblock. Returns the rest. */
 static uint64_t pass_on(struct ri_tasks *tasks, uint64_t blocked)
 {
-	struct rota_link *link = tasks->signals.next;
+	struct rota_node *link = tasks->signals.next;
 
 	for (; link != &tasks->signals; link = link->next) {
 		struct rota_signals *other =

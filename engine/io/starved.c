@@ -13,7 +13,7 @@
 struct starved {
 	struct ri_wait wait;
 	struct rota_timer timer; /* to look again */
-	struct rota_link link;   /* among those who wait */
+	struct rota_node link;   /* among those who wait */
 	struct rota_task *task;
 	int listener; /* what it will accept from then */
 };
@@ -109,7 +109,7 @@ int ri_starved_wait(struct ri_tasks *tasks, int listener, int error)
 
 void ri_starved_close(struct ri_tasks *tasks, int listener)
 {
-	struct rota_link *link = tasks->starved.next;
+	struct rota_node *link = tasks->starved.next;
 
 	while (link != &tasks->starved) {
 		struct starved *starved =

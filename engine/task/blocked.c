@@ -81,7 +81,7 @@ static bool is_free(struct search *search, const struct rota_task *member)
 static bool will_go_on(struct search *search, const struct ri_blocked *blocked)
 {
 	const struct rota_group *group = blocked->group;
-	const struct rota_link *link = group->members.next;
+	const struct rota_node *link = group->members.next;
 	const bool joining = joins(blocked);
 
 	for (; link != &group->members; link = link->next) {
@@ -116,8 +116,8 @@ static void pass(struct search *search)
  * there, and those who wait for it may go on without it. */
 static bool waits_for_a_join(const struct ri_blocked *blocked)
 {
-	const struct rota_link *head = &blocked->group->members;
-	const struct rota_link *link = head->next;
+	const struct rota_node *head = &blocked->group->members;
+	const struct rota_node *link = head->next;
 
 	for (; link != head; link = link->next) {
 		const struct ri_blocked *holder = blocked_of(

@@ -21,7 +21,7 @@
 /* In the frame of who waits. */
 struct ri_blocked {
 	struct ri_wait wait;
-	struct rota_link link;     /* for a slot: among those who wait */
+	struct rota_node link;     /* for a slot: among those who wait */
 	struct rota_task *task;    /* who waits */
 	struct rota_group *group;  /* for a slot of this, or for its members */
 	struct ri_blocked *before; /* found just before by the search */

@@ -22,7 +22,7 @@
 static unsigned tell_members(struct ri_tasks *tasks, struct rota_group *group,
 			     unsigned told)
 {
-	struct rota_link *link = group->members.next;
+	struct rota_node *link = group->members.next;
 	char line[RI_TASK_LINE_BYTES];
 
 	for (; link != &group->members; link = link->next) {

@@ -248,7 +248,7 @@ int rota_group_spawn_spread(struct rota_group *group, rota_task_fn *fn,
 {
 	if (rota_loops() == 1)
 		return spawn(group, fn, value, site, true);
-	return spawn_at(group, rota_start(RI_ASK_SPREAD, fn), value, site);
+	return spawn_at(group, rota_start_on(RI_ASK_SPREAD, fn), value, site);
 }
 
 int rota_group_spawn_background(struct rota_group *group, rota_task_fn *fn,
@@ -391,7 +391,7 @@ void ri_group_cancelled(struct ri_tasks *tasks, struct rota_group *group)
 /* Tells the first member and puts it behind those that are told already. */
 static void sweep_one(struct ri_tasks *tasks, struct rota_group *group)
 {
-	struct rota_link *link = ri_list_take(&group->members);
+	struct rota_node *link = ri_list_take(&group->members);
 	struct rota_task *task = ri_container(link, struct rota_task, member);
 
 	ri_list_append(&group->members, link);

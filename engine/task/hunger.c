@@ -102,9 +102,9 @@ static void begin_famine(struct ri_tasks *tasks)
 }
 
 /* Where one with this turn belongs among the hungry. */
-static struct rota_link *turn_of(struct ri_shots *shots, uint32_t ticket)
+static struct rota_node *turn_of(struct ri_shots *shots, uint32_t ticket)
 {
-	struct rota_link *link = shots->hungry.next;
+	struct rota_node *link = shots->hungry.next;
 
 	while (link != &shots->hungry &&
 	       (int32_t)(ri_shot_placed(link)->ticket - ticket) < 0)
@@ -115,7 +115,7 @@ static struct rota_link *turn_of(struct ri_shots *shots, uint32_t ticket)
 void ri_shot_hunger(struct ri_tasks *tasks, struct ri_shot *shot)
 {
 	struct ri_shots *shots = &tasks->shots;
-	struct rota_link *before = &shots->hungry;
+	struct rota_node *before = &shots->hungry;
 
 	if (ri_list_linked(&shot->place))
 		ri_list_remove(&shot->place);

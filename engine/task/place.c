@@ -85,7 +85,7 @@ static void fill(struct ri_tasks *there, struct ri_errand *errand)
 		};
 }
 
-int rota_loop_stats(unsigned loop, struct rota_loop_stats *stats)
+int rota_loop_inspect(unsigned loop, struct rota_loop_stats *stats)
 {
 	const struct rota_task *self = ri_task_self(__func__);
 	const struct ri_peers *peers = ri_tasks_here()->peers;

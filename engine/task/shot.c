@@ -118,7 +118,7 @@ void ri_shot_free(struct ri_tasks *tasks, struct ri_shot *shot)
 	ri_chain_remove(&shot->sharing);
 	shot->flags = RI_SHOT_FREE;
 	shot->waiter = NULL;
-	shot->place.next = (struct rota_link *)(void *)tasks->shots.free;
+	shot->place.next = (struct rota_node *)(void *)tasks->shots.free;
 	tasks->shots.free = shot;
 	tasks->shots.open--;
 }
@@ -235,7 +235,7 @@ void ri_shot_close_descriptor(struct ri_tasks *tasks, struct ri_shot *shot)
 static void retry_due(struct rota_timer *timer)
 {
 	struct ri_shots *shots = ri_container(timer, struct ri_shots, retry);
-	struct rota_link *link;
+	struct rota_node *link;
 
 	while ((link = ri_list_take(&shots->missed))) {
 		ri_shot_placed(link)->flags &= (uint8_t)~RI_SHOT_STOPPING;
@@ -382,7 +382,7 @@ static bool feed(struct ri_tasks *tasks)
  * buffer: they have one, or nothing to hear, and have had their turn. */
 static void forget_turns(struct ri_shots *shots)
 {
-	struct rota_link *link;
+	struct rota_node *link;
 
 	while ((link = ri_list_take(&shots->fed))) {
 		if (!(ri_shot_placed(link)->flags & RI_SHOT_OVER))

@@ -91,7 +91,7 @@ struct ri_shot_queue {
 struct ri_shot {
 	alignas(64) struct rota_task *waiter; /* who waits, or sleeps on it;
 						 first: see loop.h */
-	struct rota_link place;               /* on one of the lists above */
+	struct rota_node place;               /* on one of the lists above */
 	struct rota_chain sharing;            /* as in struct rota_task */
 	union {                               /* what has landed */
 		struct ri_shot_buffers buffers;
@@ -127,10 +127,10 @@ struct ri_shots {
 	unsigned open;           /* in use */
 	unsigned kept;           /* views that users asked to keep */
 	uint32_t next_ticket;    /* of the next one that is hungry */
-	struct rota_link chores; /* four lists, see above */
-	struct rota_link fed;
-	struct rota_link hungry;
-	struct rota_link missed;
+	struct rota_node chores; /* four lists, see above */
+	struct rota_node fed;
+	struct rota_node hungry;
+	struct rota_node missed;
 	struct rota_timer retry;  /* when those that missed are reviewed */
 	struct rota_timer famine; /* when it is told that some are hungry */
 	int64_t hungry_ns;        /* since when some are, and none is fed */
@@ -204,7 +204,7 @@ void ri_shot_complete(struct ri_tasks *tasks, const struct io_uring_cqe *cqe);
 bool ri_shots_submit(struct ri_tasks *tasks);
 
 /* Whose place on a list this is. */
-static inline struct ri_shot *ri_shot_placed(struct rota_link *link)
+static inline struct ri_shot *ri_shot_placed(struct rota_node *link)
 {
 	return ri_container(link, struct ri_shot, place);
 }

@@ -8,7 +8,7 @@
 
 /* Ends the wait of one that is off the list. It holds nobody up from here on,
  * not only when it runs. False: the slot that it was handed is free again. */
-static bool leave(struct ri_tasks *tasks, struct rota_link *link, int result)
+static bool leave(struct ri_tasks *tasks, struct rota_node *link, int result)
 {
 	struct ri_blocked *blocked =
 		ri_container(link, struct ri_blocked, link);
@@ -49,7 +49,7 @@ void ri_slot_interrupt(struct ri_tasks *tasks, struct rota_task *task)
 
 void ri_slot_release(struct ri_tasks *tasks, struct rota_group *group)
 {
-	struct rota_link *link;
+	struct rota_node *link;
 
 	while ((link = ri_list_take(&group->waiters)))
 		if (leave(tasks, link, 0))
@@ -69,7 +69,7 @@ static bool has_slot_of(const struct rota_task *task,
 /* The counts tell it mostly; of those that wait, some may for something else. */
 bool ri_slot_closes_circle(const struct rota_group *group)
 {
-	const struct rota_link *link = group->waiters.next;
+	const struct rota_node *link = group->waiters.next;
 	unsigned others = group->live - 1;
 
 	if (group->asking + group->waiting < others)
@@ -117,7 +117,7 @@ int ri_slot_wait(struct ri_tasks *tasks, struct rota_task *self,
 void ri_slots_refuse(struct ri_tasks *tasks, struct rota_group *group,
 		     int error)
 {
-	struct rota_link *link;
+	struct rota_node *link;
 
 	while ((link = ri_list_take(&group->waiters)))
 		leave(tasks, link, error);

@@ -60,7 +60,7 @@ struct rota_task {
 	int fd;               /* what its operation is about, or < 0 */
 	/* Second line: what a spawn adds. */
 	struct rota_group *group; /* whose member it is */
-	struct rota_link member;  /* among the members of its group */
+	struct rota_node member;  /* among the members of its group */
 	union {
 		rota_task_fn *fn; /* until it starts: what it runs */
 		const char *name; /* then: given by rota_task_set_name */
@@ -133,7 +133,7 @@ struct ri_tasks {
 	unsigned blocked;        /* ... for a slot of a group */
 	unsigned searches;       /* for circles of them, so far */
 	uint8_t stack_class;     /* the default size of stacks */
-	struct rota_link sweeps; /* ended scopes of which somebody has still
+	struct rota_node sweeps; /* ended scopes of which somebody has still
 				      to be told */
 	struct ri_fifo cancels;  /* operations whose cancel is to write */
 	struct ri_fifo retries;  /* those whose cancel missed */
@@ -142,8 +142,8 @@ struct ri_tasks {
 	struct rota_chain **descriptors; /* operations, by descriptor */
 	uint8_t *copied; /* by descriptor: sends in a row that were to be
 			    without a copy, and were not */
-	struct rota_link signals; /* sets of them that are open */
-	struct rota_link starved; /* tasks that wait for a descriptor */
+	struct rota_node signals; /* sets of them that are open */
+	struct rota_node starved; /* tasks that wait for a descriptor */
 	int64_t starved_told_ns;  /* when that was last told */
 	struct ri_shots shots;    /* the operations of streams */
 	struct rota_group root;   /* the group of the first task, and of jobs */

@@ -98,8 +98,8 @@ struct ri_remote;
  * private. */
 struct rota_group {
 	struct rota_scope scope;  /* what it is */
-	struct rota_link members; /* tasks that have not ended */
-	struct rota_link waiters; /* tasks that wait for a slot, in order */
+	struct rota_node members; /* tasks that have not ended */
+	struct rota_node waiters; /* tasks that wait for a slot, in order */
 	struct ri_loop *loop;     /* whose it is, while it is open */
 	struct ri_remote *remote; /* its members on other loops; NULL: none */
 	const char *name;         /* for dumps */
@@ -193,7 +193,7 @@ struct rota_start {
 	bool chosen;      /* private: it was the one with the fewest */
 };
 
-static inline struct rota_start rota_start(unsigned loop, rota_task_fn *fn)
+static inline struct rota_start rota_start_on(unsigned loop, rota_task_fn *fn)
 {
 	struct rota_start start;
 
@@ -262,8 +262,8 @@ int rota_group_spawn_spread(struct rota_group *group, rota_task_fn *fn,
 	ROTA_SPAWN_(rota_group_spawn_background, group, fn, __VA_ARGS__)
 #define rota_go_spread(group, fn, ...) \
 	ROTA_SPAWN_(rota_group_spawn_spread, group, fn, __VA_ARGS__)
-#define rota_go_on(group, loop, fn, ...)                                    \
-	ROTA_SPAWN_NAMED_(rota_group_spawn_on, group, rota_start(loop, fn), \
+#define rota_go_on(group, loop, fn, ...)                                       \
+	ROTA_SPAWN_NAMED_(rota_group_spawn_on, group, rota_start_on(loop, fn), \
 			  #fn, __VA_ARGS__)
 
 /* Cancels the group: every verb that its members and its owner are blocked in

@@ -10,9 +10,9 @@
 #include <stdint.h>
 
 /* A node of a ring round a head, and the head. */
-struct rota_link {
-	struct rota_link *next; /* the following one; NULL: on no list */
-	struct rota_link *prev; /* the one before */
+struct rota_node {
+	struct rota_node *next; /* the following one; NULL: on no list */
+	struct rota_node *prev; /* the one before */
 };
 
 /* A node of a chain under a plain pointer. */
@@ -23,7 +23,7 @@ struct rota_chain {
 
 /* A place on the loop's wheel of timers. */
 struct rota_timer {
-	struct rota_link link;             /* in its slot */
+	struct rota_node link;             /* in its slot */
 	int64_t deadline_ns;               /* when it is due */
 	void (*fire)(struct rota_timer *); /* called once it is off the wheel */
 };

@@ -45,7 +45,7 @@ struct rota_loop_stats {
 /* Asks a loop of this engine. -EINVAL: there is no such loop; the code of the
  * task if it is cancelled. Suspends until the loop has answered, if it is
  * another one; a cancel does not end that. Tasks only. */
-int rota_loop_stats(unsigned loop, struct rota_loop_stats *stats)
+int rota_loop_inspect(unsigned loop, struct rota_loop_stats *stats)
 	__attribute__((warn_unused_result));
 
 /* What is sent to a loop; put it first, or find what it is in by its address.

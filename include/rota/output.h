@@ -64,8 +64,8 @@ struct rota_output_options {
  * fields are private. */
 struct rota_output {
 	struct rota_scope scope;   /* so that one left open is found */
-	struct rota_link writers;  /* tasks that wait for room, in order */
-	struct rota_link flushers; /* tasks that wait for bytes to be sent, the
+	struct rota_node writers;  /* tasks that wait for room, in order */
+	struct rota_node flushers; /* tasks that wait for bytes to be sent, the
 	                              first of them first */
 	struct ri_loop *loop;      /* whose it is, while it is open */
 	struct rota_task *sender;  /* who sends, once it has started */

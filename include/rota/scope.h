@@ -48,7 +48,7 @@ struct rota_scope {
 	struct rota_chain *children;    /* the scopes inside, by `sibling` */
 	struct rota_chain sibling;      /* among the children of the parent */
 	struct rota_timer timer;        /* armed while a deadline is ahead */
-	struct rota_link sweep;         /* it waits to tell whom it concerns */
+	struct rota_node sweep;         /* it waits to tell whom it concerns */
 	struct rota_task *owner;        /* who opened it and will end it */
 	const struct rota_site *site;   /* where */
 	struct rota_cancellation cause; /* why it was cancelled first */

@@ -61,7 +61,7 @@ struct ri_loop;
 /* In the frame of who opens it; its fields are private. */
 struct rota_signals {
 	struct rota_scope scope; /* so that one left open is found */
-	struct rota_link link;   /* among those of its loop */
+	struct rota_node link;   /* among those of its loop */
 	struct ri_loop *loop;    /* whose it is, while it is open */
 	uint64_t set;            /* which signals, as bits */
 	uint64_t blocked;        /* those of them that it has to unblock */

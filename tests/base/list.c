@@ -7,13 +7,13 @@
 #include <cmocka.h>
 
 struct node {
-	struct rota_link link;
+	struct rota_node link;
 	struct rota_chain chain;
 };
 
 static void an_empty_list_gives_nothing(void **state)
 {
-	struct rota_link head;
+	struct rota_node head;
 
 	(void)state;
 	ri_list_init(&head);
@@ -23,7 +23,7 @@ static void an_empty_list_gives_nothing(void **state)
 
 static void what_is_appended_is_taken_in_that_order(void **state)
 {
-	struct rota_link head, nodes[3];
+	struct rota_node head, nodes[3];
 
 	(void)state;
 	ri_list_init(&head);
@@ -37,7 +37,7 @@ static void what_is_appended_is_taken_in_that_order(void **state)
 
 static void a_node_is_linked_until_it_is_removed(void **state)
 {
-	struct rota_link head, node = { 0 };
+	struct rota_node head, node = { 0 };
 
 	(void)state;
 	ri_list_init(&head);
@@ -54,7 +54,7 @@ static void a_node_is_removed_from_anywhere(void **state)
 {
 	(void)state;
 	for (int removed = 0; removed < 3; removed++) {
-		struct rota_link head, nodes[3];
+		struct rota_node head, nodes[3];
 
 		ri_list_init(&head);
 		for (int i = 0; i < 3; i++)

@@ -10,11 +10,11 @@
 /* Memory that nobody may read any more. */
 #define POISON 0xa5
 
-static unsigned count_links(const struct rota_link *head)
+static unsigned count_links(const struct rota_node *head)
 {
 	unsigned count = 0;
 
-	for (const struct rota_link *link = head->next; link != head;
+	for (const struct rota_node *link = head->next; link != head;
 	     link = link->next)
 		count++;
 	return count;
@@ -490,10 +490,10 @@ int arena_own_all(void *value)
 static unsigned count_waiting(const struct arena *arena,
 			      const struct rota_group *of)
 {
-	const struct rota_link *head = &arena->group.waiters;
+	const struct rota_node *head = &arena->group.waiters;
 	unsigned count = 0;
 
-	for (const struct rota_link *link = head->next; link != head;
+	for (const struct rota_node *link = head->next; link != head;
 	     link = link->next) {
 		const struct rota_task *task =
 			ri_container(link, struct ri_blocked, link)->task;

@@ -51,7 +51,7 @@ static inline int let_them_tell(void)
 	int error = 0;
 
 	for (unsigned i = 0; i < 2 * rota_loops() && !error; i++)
-		error = rota_loop_stats(i % rota_loops(), &stats);
+		error = rota_loop_inspect(i % rota_loops(), &stats);
 	return error;
 }
 

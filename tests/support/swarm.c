@@ -259,7 +259,7 @@ static void ask_a_loop(struct actor *actor)
 {
 	struct rota_loop_stats stats;
 	const int before = rota_cancelled();
-	const int result = rota_loop_stats(dice(actor, SWARM_LOOPS), &stats);
+	const int result = rota_loop_inspect(dice(actor, SWARM_LOOPS), &stats);
 
 	swarm_expect(actor->swarm, "stats", result, before);
 }

@@ -62,7 +62,7 @@ static int ask(void *value)
 /* So many wait for a slot. */
 static void await_questions(const struct rota_group *group, unsigned count)
 {
-	const struct rota_link *link;
+	const struct rota_node *link;
 	unsigned waiting;
 
 	do {

@@ -315,7 +315,7 @@ static int stay(void *value)
 
 static unsigned waiters(const struct rota_group *group)
 {
-	const struct rota_link *link = group->waiters.next;
+	const struct rota_node *link = group->waiters.next;
 	unsigned count = 0;
 
 	for (; link != &group->waiters; link = link->next)

@@ -160,15 +160,15 @@ static int sleep_on(void *value)
 static int count_tasks(struct census *census)
 {
 	struct rota_group group;
-	int error = rota_loop_stats(2, &census->first);
+	int error = rota_loop_inspect(2, &census->first);
 
 	rota_group_open(&group, NULL);
 	for (unsigned i = 0; i < 5 && !error; i++)
 		error = rota_go_on(&group, 2, sleep_on, 0);
 	if (!error)
-		error = rota_loop_stats(2, &census->then);
+		error = rota_loop_inspect(2, &census->then);
 	rota_group_cancel(&group, (struct rota_cancellation){ 0 });
-	census->cancelled = rota_loop_stats(2, &census->first);
+	census->cancelled = rota_loop_inspect(2, &census->first);
 	rota_group_wait(&group);
 	return error;
 }
@@ -177,11 +177,11 @@ static int ask_for_stats(void *arg)
 {
 	struct census *census = arg;
 	struct rota_loop_stats stats;
-	int error = rota_loop_stats(0, &stats);
+	int error = rota_loop_inspect(0, &stats);
 
 	if (!error && stats.live != 1)
 		error = -EBADMSG;
-	census->missing = rota_loop_stats(TEST_LOOPS, &stats);
+	census->missing = rota_loop_inspect(TEST_LOOPS, &stats);
 	return error ? error : count_tasks(census);
 }
 
@@ -219,7 +219,7 @@ static int go_to_the_least(void *arg)
 	if (!error)
 		error = rota_go_on(&group, ROTA_LOOP_LEAST, sleep_on, 0);
 	if (!error)
-		error = rota_loop_stats(2, &census->then);
+		error = rota_loop_inspect(2, &census->then);
 	rota_group_cancel(&group, (struct rota_cancellation){ 0 });
 	rota_group_wait(&group);
 	return error;
@@ -281,7 +281,7 @@ static int send_many(void *arg)
 	for (unsigned i = 0; i < 300 && !error; i++)
 		error = rota_go_on(&group, ROTA_LOOP_LEAST, sleep_on, 0);
 	for (unsigned i = 0; i < TEST_LOOPS && !error; i++) {
-		error = rota_loop_stats(i, &stats);
+		error = rota_loop_inspect(i, &stats);
 		census->places[i] = stats.live;
 	}
 	rota_group_cancel(&group, (struct rota_cancellation){ 0 });

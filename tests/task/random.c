@@ -69,8 +69,8 @@ static void drain_any(struct world *world)
  * gone on, only the engine knows. */
 static void count_calls(struct model_scope *scope)
 {
-	const struct rota_link *waiters = &scope->group->waiters;
-	const struct rota_link *link = waiters->next;
+	const struct rota_node *waiters = &scope->group->waiters;
+	const struct rota_node *link = waiters->next;
 
 	scope->spawning = scope->group->live - (scope->accepted - scope->ended);
 	for (; link != waiters; link = link->next)
