@@ -340,12 +340,23 @@ int ri_tasks_init(struct ri_tasks *tasks,
 	return error;
 }
 
+/* Nobody waits for the root group, as for others: if all have ended within the
+ * grace of a drain, its timer is still there. */
+static void close_root(struct ri_tasks *tasks)
+{
+	struct rota_timer *timer = &tasks->root.scope.timer;
+
+	if (ri_timer_armed(timer))
+		ri_wheel_remove(&tasks->loop.wheel, timer);
+}
+
 void ri_tasks_fini(struct ri_tasks *tasks)
 {
 	ri_check(tasks->parked == 0, "%u tasks are parked", tasks->parked);
 	ri_check(tasks->blocked == 0, "%u tasks wait for slots",
 		 tasks->blocked);
 	ri_shots_fini(tasks);
+	close_root(tasks);
 	ri_loop_fini(&tasks->loop);
 	ri_remotes_fini(tasks);
 	ri_parcels_fini(tasks);
