@@ -159,6 +159,8 @@ int rota_engine_destroy(struct rota_engine *engine)
 		__ATOMIC_ACQUIRE));
 	ri_engine_settle(engine);
 	enter(engine);
+	/* The mail of a drain may still be there. */
+	ri_loop_step(&tasks->loop, STEP_TURNS);
 	ri_mailbox_rouse(&tasks->loop.mailbox);
 	ri_operations_fini(tasks);
 	ri_worker_stop(&engine->workers[0]);

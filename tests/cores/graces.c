@@ -65,6 +65,22 @@ static void a_guest_ends_as_soon_as_who_is_idle_has(void **state)
 	assert_int_equal(rota_job_wait(&job), -ESHUTDOWN);
 }
 
+static void
+a_guest_without_jobs_is_drained_and_ends_without_a_step(void **state)
+{
+	static const int64_t graces_ns[] = { 0, GRACE_NS, ROTA_NEVER };
+
+	(void)state;
+	for (int i = 0; i < 3; i++) {
+		struct test_guest guest = { 0 };
+
+		assert_int_equal(test_guest_make(&guest, NULL, NULL), 0);
+		assert_int_equal(rota_engine_drain(guest.engine, graces_ns[i]),
+				 0);
+		assert_int_equal(rota_engine_destroy(guest.engine), 0);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -73,6 +89,8 @@ int main(void)
 		cmocka_unit_test(
 			an_engine_stops_as_soon_as_who_is_idle_has_ended),
 		cmocka_unit_test(a_guest_ends_as_soon_as_who_is_idle_has),
+		cmocka_unit_test(
+			a_guest_without_jobs_is_drained_and_ends_without_a_step),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
