@@ -66,7 +66,7 @@ struct ri_loop_hooks {
 	/* Once a turn of a loop that listens: sends on what is to go to other
 	 * loops and, if it is idle, takes work that any loop may do. True:
 	 * there was some. */
-	bool (*share)(struct ri_loop *loop, bool idle);
+	bool (*exchange)(struct ri_loop *loop, bool idle);
 	/* Nothing is ready, in flight or timed, and tasks are left. */
 	void (*stuck)(struct ri_loop *loop);
 };

@@ -116,7 +116,7 @@ bool ri_mail_look(struct ri_loop *loop)
 
 	loop->heard |= some;
 	__atomic_store_n(&loop->load, loop->live, __ATOMIC_RELAXED);
-	return loop->hooks->share(loop, idle) || some;
+	return loop->hooks->exchange(loop, idle) || some;
 }
 
 /* False: the kernel has no entry for it just now. */
@@ -161,7 +161,7 @@ bool ri_mail_sleep(struct ri_loop *loop)
 	/* What any loop may do is not in the mailbox: who puts it there looks
 	 * for sleepers afterwards, so it is looked for after having lain down.
 	 * (ri_spread_put has the other half.) */
-	if (loop->hooks->share(loop, true)) {
+	if (loop->hooks->exchange(loop, true)) {
 		ri_mailbox_rouse(&loop->mailbox);
 		return false;
 	}

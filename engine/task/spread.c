@@ -30,9 +30,9 @@ void ri_spread_put(struct ri_spread *spread, struct rota_mail *mail)
 	__atomic_thread_fence(__ATOMIC_SEQ_CST);
 }
 
-/* A loop's share of what is there, and less the less there is, so that they end
+/* What a loop takes of what is there: less the less there is, so that they end
  * together. */
-static unsigned share(unsigned count, unsigned loops)
+static unsigned portion(unsigned count, unsigned loops)
 {
 	const unsigned some = loops ? count / (4 * loops) + 1 : 1;
 
@@ -49,7 +49,7 @@ struct rota_mail *ri_spread_take(struct ri_spread *spread, unsigned loops)
 	pthread_mutex_lock(&spread->mutex);
 	first = last = spread->oldest;
 	if (first) {
-		const unsigned wanted = share(spread->count, loops);
+		const unsigned wanted = portion(spread->count, loops);
 
 		while (taken < wanted && last->next) {
 			last = last->next;

@@ -207,7 +207,7 @@ static void stuck(struct ri_loop *loop)
 		 loop->live);
 }
 
-static bool share(struct ri_loop *loop, bool idle)
+static bool exchange(struct ri_loop *loop, bool idle)
 {
 	struct ri_tasks *tasks = ri_tasks_of(loop);
 
@@ -221,7 +221,7 @@ static const struct ri_loop_hooks hooks = {
 	.run = run,
 	.complete = ri_operation_complete,
 	.submit = submit,
-	.share = share,
+	.exchange = exchange,
 	.stuck = stuck,
 };
 

@@ -148,7 +148,7 @@ static bool model_submit(struct ri_loop *loop)
 }
 
 /* As the loops of an engine do. */
-static bool model_share(struct ri_loop *loop, bool idle)
+static bool model_exchange(struct ri_loop *loop, bool idle)
 {
 	/* It does not look a hundred times before it lies down: those are
 	 * looks only. */
@@ -228,7 +228,7 @@ static void begin_loop(struct ri_loop *loop)
 	static const struct ri_loop_hooks hooks = {
 		.complete = model_complete,
 		.submit = model_submit,
-		.share = model_share,
+		.exchange = model_exchange,
 	};
 
 	loop->hooks = &hooks;
