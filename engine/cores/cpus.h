@@ -21,7 +21,8 @@ int ri_cpus_get(struct ri_cpus *cpus, const struct ri_kernel *kernel);
 /* Gives this thread all of them. 0 or -errno. */
 int ri_cpus_set(const struct ri_cpus *cpus, const struct ri_kernel *kernel);
 
-/* Keeps this thread on one of them: the index-th, counted round. 0 or -errno. */
+/* Keeps this thread on one of them: the index-th, counted round. 0 or
+ * -errno. */
 int ri_cpus_pin(const struct ri_cpus *cpus, const struct ri_kernel *kernel,
 		unsigned index);
 

@@ -158,11 +158,12 @@ unsigned ri_jobs_close(struct rota_engine *engine);
 void ri_engine_post(struct rota_engine *engine, struct ri_loop *loop,
 		    struct rota_mail *mail);
 
-/* Any thread: has each loop drain what it runs for others, with this grace, from
- * when it hears of it. */
+/* Any thread: has each loop drain what it runs for others, with this grace,
+ * from when it hears of it. */
 void ri_engine_drain(struct rota_engine *engine, int64_t grace_ns);
 
-/* The last job has ended: waits until nobody is about to wake a loop for one. */
+/* The last job has ended: waits until nobody is about to wake a loop for
+ * one. */
 void ri_engine_settle(struct rota_engine *engine);
 
 /* Is it of the process that this one was forked from? */

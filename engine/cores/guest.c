@@ -2,14 +2,14 @@
 /*
  * Guests: a loop inside of another loop of its thread.
  *
- * Between steps the thread is not the loop's: it has its own signals, verbs find
- * no task, and the loop sleeps, as far as mail goes. What is one for each thread
- * (the alternate stack, who watches for overflows) stays the guest's from its
- * making to its end, so a thread has one at most.
+ * Between steps the thread is not the loop's: it has its own signals, verbs
+ * find no task, and the loop sleeps, as far as mail goes. What is one for each
+ * thread (the alternate stack, who watches for overflows) stays the guest's
+ * from its making to its end, so a thread has one at most.
  *
  * The ring's own descriptor is no use to poll: with DEFER_TASKRUN completions
- * wait for an enter, and who sleeps in a poll is not woken for them. The eventfd
- * is written to before that. What a step owes to it is in loop/loop.c.
+ * wait for an enter, and who sleeps in a poll is not woken for them. The
+ * eventfd is written to before that. What a step owes to it is in loop/loop.c.
  */
 #include "rota/guest.h"
 

@@ -399,8 +399,8 @@ static bool step(struct ri_loop *loop)
 	return more || !ri_fifo_empty(&loop->ready);
 }
 
-/* Nothing is left to do. From here on the eventfd is written to as soon as there
- * is something. False: there is, already.
+/* Nothing is left to do. From here on the eventfd is written to as soon as
+ * there is something. False: there is, already.
  *
  * It is cleared first, and everything is looked for afterwards, so nothing is
  * missed whose sign was cleared:

@@ -147,9 +147,9 @@ void ri_loop_fini(struct ri_loop *loop);
 int ri_loop_listen(struct ri_loop *loop);
 
 /* Any thread: sends mail to a loop that listens, and wakes it if it sleeps.
- * The mail is the sender's until it is delivered, on the loop's thread; that may
- * be before this returns, and the loop has to live until it does: it is woken
- * after the mail was posted. */
+ * The mail is the sender's until it is delivered, on the loop's thread; that
+ * may be before this returns, and the loop has to live until it does: it is
+ * woken after the mail was posted. */
 void ri_loop_post(struct ri_loop *loop, struct rota_mail *mail);
 
 /* Any thread: makes a loop that sleeps have another turn. False: it does not

@@ -35,8 +35,8 @@ void ri_blocked_begin(struct ri_tasks *tasks, struct ri_blocked *blocked);
 /* Goes on: it does not, from here on. */
 void ri_blocked_end(struct ri_tasks *tasks, struct ri_blocked *blocked);
 
-/* Can it, which has begun and not parked, never go on? NULL if it can; else one that waits for
- * a slot and is stuck with it. */
+/* Can it, which has begun and not parked, never go on? NULL if it can; else one
+ * that waits for a slot and is stuck with it. */
 struct ri_blocked *ri_blocked_find_stuck(struct ri_tasks *tasks,
 					 struct ri_blocked *blocked);
 

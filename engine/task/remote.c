@@ -8,10 +8,12 @@
 #include <errno.h>
 #include <string.h>
 
-/* Every which turn a loop that is never idle takes work that any may do. */
+/* Every which turn a loop that is never idle takes work that any may do: seldom
+ * beside its own, which is up to RI_TURN_SWITCHES switches a turn. */
 #define BUSY_TURNS 16
 
-/* How soon a parcel that found no room is tried again. */
+/* How soon a parcel that found no room is tried again: 100 looks a second are
+ * no load. */
 #define RETRY_NS ((int64_t)10000000)
 
 /* One block, in whole cache lines. */

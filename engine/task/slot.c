@@ -66,7 +66,8 @@ static bool has_slot_of(const struct rota_task *task,
 	       !(task->fiber.flags & RI_TASK_BACKGROUND);
 }
 
-/* The counts tell it mostly; of those that wait, some may for something else. */
+/* The counts tell it mostly; of those that wait, some may for something
+ * else. */
 bool ri_slot_closes_circle(const struct rota_group *group)
 {
 	const struct rota_node *link = group->waiters.next;

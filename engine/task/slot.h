@@ -19,9 +19,9 @@ int ri_slot_refusal(const struct rota_task *task,
 int ri_slot_wait(struct ri_tasks *tasks, struct rota_task *self,
 		 struct rota_group *group);
 
-/* Somebody who has a slot of this group, here or elsewhere, is about to wait for
- * one of it, and is not counted by `asking`. Do all others who have one wait so
- * already? Then none could ever become free. */
+/* Somebody who has a slot of this group, here or elsewhere, is about to wait
+ * for one of it, and is not counted by `asking`. Do all others who have one
+ * wait so already? Then none could ever become free. */
 bool ri_slot_closes_circle(const struct rota_group *group);
 
 /* A slot became free: it goes to the first who waits, or back. */

@@ -96,7 +96,7 @@ struct ri_peers;
 struct ri_remote;
 struct ri_share;
 
-/* Parcels of this loop (task/parcel.h), and those of others on their way home. */
+/* Parcels of this loop (task/parcel.h), and others' on their way home. */
 struct ri_parcels {
 	struct ri_parcel *slab;            /* all of them, used or not */
 	struct rota_mail *free;            /* pile of those that were used */
@@ -149,13 +149,13 @@ struct ri_tasks {
 	struct rota_group root;   /* the group of the first task, and of jobs */
 	struct ri_peers *peers;   /* the loops of the engine, this one too */
 	struct ri_offload *offload; /* the engine's threads that may block */
-	struct ri_fifo waiting; /* parcels that found no room, by their mail */
-	struct rota_timer room; /* when they are tried again */
-	unsigned busy;          /* turns in which it was not idle */
-	uint64_t arrived;       /* tasks that came from other loops, so far */
-	struct ri_shares shares;
-	struct ri_remotes remotes;
-	struct ri_parcels parcels;
+	struct ri_fifo waiting;  /* parcels that found no room, by their mail */
+	struct rota_timer room;  /* when they are tried again */
+	unsigned busy;           /* turns in which it was not idle */
+	uint64_t arrived;        /* tasks that came from other loops, so far */
+	struct ri_shares shares; /* names of its groups */
+	struct ri_remotes remotes; /* proxies of its groups, on other loops */
+	struct ri_parcels parcels; /* for tasks that it sends to them */
 };
 
 /* This thread's, which must be a loop's. */
@@ -234,7 +234,8 @@ int ri_tasks_init(struct ri_tasks *tasks,
 /* From here on it may be sent work: opens the group of that. */
 void ri_tasks_open(struct ri_tasks *tasks);
 
-/* The same, and runs what others send, until `loop.kept` is false and no task is left. */
+/* The same, and runs what others send, until `loop.kept` is false and no task
+ * is left. */
 void ri_tasks_serve(struct ri_tasks *tasks);
 
 /* Runs fn(arg) as the first task, and every task that comes of it. Returns

@@ -79,9 +79,10 @@ struct rota_config {
 	/* Memory for what the engine takes when it starts, and for more stacks
 	 * and buffers later: `bytes` that are zero, aligned to 4096, or NULL.
 	 * Most of it is never touched, so it should be reserved only. Parts are
-	 * made guards, which nothing may read. Called on the loops' threads, and
-	 * for the engine itself where it is started and stopped. NULL: mmap(2)
-	 * and munmap(2). Both or none. */
+	 * made guards, which nothing may read. Called on the loops' threads, on
+	 * several at a time if there are several, and for the engine itself
+	 * where it is started and stopped. NULL: mmap(2) and munmap(2). Both or
+	 * none. */
 	void *(*allocate)(void *context, size_t bytes);
 	/* Gets back what allocate gave. */
 	void (*release)(void *context, void *start, size_t bytes);
@@ -94,9 +95,9 @@ struct rota_config {
  * after one line in the log that names the cause and the mend (whatever had
  * started is undone):
  *
- *	-EINVAL   too many loops or offload threads, a stack size or stream
- *	          buffers out of range, one of allocate and release, an unknown
- *	          word in ROTA_MASK, a kernel before 6.1
+ *	-EINVAL   too many loops, jobs or offload threads, a stack size or
+ *	          stream buffers out of range, one of allocate and release, an
+ *	          unknown word in ROTA_MASK, a kernel before 6.1
  *	-EPERM, -EACCES, -ENOSYS  io_uring is not allowed or not there
  *	-ENOMEM, -EMFILE, -ENFILE, -EAGAIN  no memory, descriptor or thread
  *	-ENOTSUP  this thread has a shadow stack (CET), on which no other
@@ -110,8 +111,8 @@ struct rota_config {
  * of other loops block every signal but those that their own instructions
  * raise. A program that a task executes inherits the blocked ones (execve(2)).
  * In a child of fork(2) a task may only execute a program or _exit(2): the ring
- * is the parent's; whatever else it does with that engine, returning too, aborts
- * the child. `config` may be NULL.
+ * is the parent's; whatever else it does with that engine, returning too,
+ * aborts the child. `config` may be NULL.
  *
  * A loop on which nothing can ever happen again while tasks wait aborts the
  * program with a list of them, unless another loop or a foreign thread might
@@ -137,8 +138,8 @@ int rota_engine_start(struct rota_engine **out,
  * not return. They are named by lines in the log (the first 16 of a loop; of a
  * loop that does not answer, who has it), and the engine goes on, but takes no
  * jobs: stop it again, from which on grace_ns can only be shortened, or abandon
- * it. Blocks the thread, which must not be one of the engine's loops (-EDEADLK);
- * one thread at a time. -EOWNERDEAD in a child of fork(2). */
+ * it. Blocks the thread, which must not be one of the engine's loops
+ * (-EDEADLK); one thread at a time. -EOWNERDEAD in a child of fork(2). */
 int rota_engine_stop(struct rota_engine *engine, int64_t grace_ns)
 	__attribute__((warn_unused_result));
 
@@ -150,8 +151,8 @@ int rota_engine_stop(struct rota_engine *engine, int64_t grace_ns)
 void rota_engine_abandon(struct rota_engine *engine);
 
 /* The engine that runs this task, for other threads to submit jobs to while a
- * task of it is alive. An engine of rota_run takes jobs until its first task has
- * ended, and runs those that it has taken to their end. Tasks only, never
+ * task of it is alive. An engine of rota_run takes jobs until its first task
+ * has ended, and runs those that it has taken to their end. Tasks only, never
  * suspends. NULL if the loop can get no mail (no descriptor for an eventfd(2),
  * before Linux 6.13). */
 struct rota_engine *rota_engine_here(void) __attribute__((warn_unused_result));

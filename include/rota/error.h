@@ -10,11 +10,19 @@
  *	-ETIME       a scope of the task is past its deadline (deadline.h);
  *	             a socket's own time-outs are -ETIMEDOUT
  *	-ESHUTDOWN   a group drains: you are idle, or ask it for one more task;
- *	             from rota_group_wait: not all ended within the grace
+ *	             from rota_group_wait: not all ended within the grace;
+ *	             from rota_submit and rota_job_wait: the engine stops
  *	-EAGAIN      full: a bound of the engine is reached, or you asked not
- *	             to wait; from rota_offload and what looks up names: no
- *	             thread could be started
- *	-EDEADLK     the wait that you asked for could never end
+ *	             to wait; from rota_offload, what looks up names, and what
+ *	             starts an engine: no thread could be started
+ *	-EDEADLK     the wait that you asked for could never end: also for a
+ *	             job or an engine, on the thread that would have to run it
+ *	-EBUSY       from what starts an engine: this thread runs one already;
+ *	             from what ends one: there are tasks that have not ended
+ *	-ESRCH       of a job: its group is closed
+ *	-EOWNERDEAD  the engine, or the job, is of the process that this one
+ *	             was forked from
+ *	-ECHILD      from rota_group_wait: a race that nobody took part in
  *	-EBADF       also: the descriptor was closed by another task meanwhile
  *	-ENODATA     the stream ended before all that was asked for had come;
  *	             of a name: it has no address (of that family)

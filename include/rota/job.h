@@ -8,9 +8,10 @@
  *	...
  *	result = rota_job_wait(&job);              (blocks this thread)
  *
- * A job is a task of its loop's own group, or of a group that a task has
- * shared (where it waits for a slot, if that is at its limit). The structure is the caller's, and the engine's until the wait has
- * returned: that is how nobody forgets one.
+ * A job is a task of its loop's own group, or of a group that a task has named
+ * for it (where it waits for a slot, if that is at its limit). The structure is
+ * the caller's, and the engine's until the wait has returned: that is how
+ * nobody forgets one.
  */
 #ifndef ROTA_JOB_H
 #define ROTA_JOB_H
@@ -33,8 +34,8 @@ typedef uint64_t rota_group_id;
 /* One job. Zero, but for the engine, before it is submitted. */
 struct rota_job {
 	struct rota_engine *engine; /* where it runs */
-	rota_group_id group;        /* 0: the engine's own; else one that was
-	                               shared, and it runs on that one's loop */
+	rota_group_id group;        /* 0: the engine's own; else one that has a
+	                               name, and it runs on that one's loop */
 	unsigned loop;              /* on which loop, or ROTA_LOOP_LEAST; of no
 	                               account with a group */
 	/* All below is private. */
@@ -90,8 +91,8 @@ int rota_job_wait(struct rota_job *job) __attribute__((warn_unused_result));
 bool rota_job_ended(const struct rota_job *job);
 
 /* Cancels a job: the verbs in it return -ECANCELED. A second call does nothing,
- * nor does one for a job that has ended. Never blocks. For the thread that waits
- * for it, before it does, or another one while that is sure to wait. */
+ * nor does one for a job that has ended. Never blocks. For the thread that
+ * waits for it, before it does, or another one while that is sure to wait. */
 void rota_job_cancel(struct rota_job *job, struct rota_cancellation cause);
 
 /* Names an open group for foreign threads, until rota_group_wait closes it. The

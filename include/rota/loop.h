@@ -60,8 +60,9 @@ struct rota_message {
  * and verbs abort; rota_group_cancel and more messages are allowed. The message
  * is the sender's memory until then, and the function's from then on, which may
  * send it again. Those of one sender arrive in their order. No memory, cannot
- * fail, never suspends. The loop must be one of the engine's (or it aborts), and
- * a task that waits for the message, or is joined by who does, must be alive. */
+ * fail, never suspends. The loop must be one of the engine's (or it aborts),
+ * and a task that waits for the message, or is joined by who does, must be
+ * alive. */
 void rota_message_send(unsigned loop, struct rota_message *message);
 
 #pragma GCC visibility pop

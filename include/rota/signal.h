@@ -12,8 +12,8 @@
  *		rota_group_drain(&connections, 5 * ROTA_SECOND);
  *	rota_signals_close(&stop);
  *
- * From open to close these signals are blocked on the engine's threads and do not
- * act: no handler runs, nothing is ended or stopped by them, and also those
+ * From open to close these signals are blocked on the engine's threads and do
+ * not act: no handler runs, nothing is ended or stopped by them, and also those
  * that the program ignores are waited for.
  *
  *	nobody waits      the kernel keeps what comes: a signal once, however
@@ -34,9 +34,9 @@
  * goes to any thread that has not blocked it, and acts there: so each thread of
  * the program has to block it as well. Those that are started while it is open
  * inherit that, and of an engine's own threads all but loop 0's block every
- * signal anyway; so whichever loop opens a set, it is blocked there. One that is
- * sent to a single thread (pthread_kill(3), raise(3)) is for the tasks of that
- * thread's loop only.
+ * signal anyway; so whichever loop opens a set, it is blocked there. One that
+ * is sent to a single thread (pthread_kill(3), raise(3)) is for the tasks of
+ * that thread's loop only.
  *
  * Other programs. What a task executes inherits what is blocked (execve(2)):
  * give posix_spawn(3) an empty mask (posix_spawnattr_setsigmask(3),

@@ -4,8 +4,8 @@
  * of the steps of a loop and of those who have something for it, on machines
  * on which stores become visible late (support/weave.h).
  *
- * The loop's turn, its mail, the mailbox and the queue of work that any loop may
- * do are the engine's own code, compiled here a second time with its atomic
+ * The loop's turn, its mail, the mailbox and the queue of work that any loop
+ * may do are the engine's own code, compiled here a second time with its atomic
  * accesses as steps. Beside the loop are
  *
  *	senders  post mail                               ri_loop_post

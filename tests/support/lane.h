@@ -11,8 +11,8 @@
  *	        order, as the shape says
  *	          the verb
  *
- * The group of all is its owner's; each of the other two has a task of its own that owns it. All functions are
- * for tasks of the loop on which the lane is.
+ * The group of all is its owner's; each of the other two has a task of its own
+ * that owns it. All functions are for tasks of the loop on which the lane is.
  */
 #ifndef TEST_SUPPORT_LANE_H
 #define TEST_SUPPORT_LANE_H

@@ -44,7 +44,8 @@ static inline void pass(int64_t duration_ns)
 }
 
 /* All loops have told how many tasks they have: each does so at the end of the
- * look in which it gives its first answer, and the second one is given later. */
+ * look in which it gives its first answer, and the second one is given
+ * later. */
 static inline int let_them_tell(void)
 {
 	struct rota_loop_stats stats;

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * For tests that tell a whole story, under a clock of the test's
- * (support/timed.h): actors, whose names a trail keeps in the order in which they ended.
+ * (support/timed.h): actors, whose names a trail keeps in the order in which
+ * they ended.
  */
 #ifndef TEST_SUPPORT_STORY_H
 #define TEST_SUPPORT_STORY_H

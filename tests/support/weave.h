@@ -118,10 +118,10 @@ void weave_fail(const char *wrong);
 /* No order is tried any more: threads are to end. */
 bool weave_over(void);
 
-/* For a thread: what it does next depends on nothing that it has read so far but
- * what this number tells, which no other place in its code does. Fewer states
- * differ then. (So it is in any case with what was read between the last such
- * place and a comparison that failed: that is how retrying ends.) */
+/* For a thread: what it does next depends on nothing that it has read so far
+ * but what this number tells, which no other place in its code does. Fewer
+ * states differ then. (So it is in any case with what was read between the last
+ * such place and a comparison that failed: that is how retrying ends.) */
 void weave_forget(uint64_t but);
 
 /* Is this thread (its index) at a wait for such a word? */
