@@ -248,10 +248,11 @@ int ri_offload_await(struct ri_call *call, const char *verb)
 	return ri_park(tasks, self, &call->wait);
 }
 
+/* In the frame of rota_offload. */
 struct function_call {
-	struct ri_call call;
-	int (*fn)(void *arg);
-	void *arg;
+	struct ri_call call;  /* what the pool knows of it */
+	int (*fn)(void *arg); /* what is to run */
+	void *arg;            /* ... with this */
 };
 
 static void run_function(struct ri_helper *helper)

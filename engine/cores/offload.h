@@ -34,6 +34,8 @@
 
 #include <pthread.h>
 
+/* What rota/engine.h says of config.offload_threads, and rota/offload.h of how
+ * long an idle one stays. */
 #define RI_OFFLOAD_THREADS_DEFAULT 16u
 #define RI_OFFLOAD_THREADS_MAX 4096u
 #define RI_OFFLOAD_IDLE_NS ((int64_t)10000000000)
@@ -76,8 +78,8 @@ struct ri_helper {
 };
 
 struct ri_offload_options {
-	const struct ri_kernel *kernel;
-	struct ri_log log;
+	const struct ri_kernel *kernel; /* how it asks Linux */
+	struct ri_log log;              /* who hears what it cannot return */
 	const struct ri_cpus *cpus; /* that its threads may use; NULL, or none:
 				       those of who starts them */
 	unsigned threads_max;       /* 0: the default */
@@ -86,11 +88,9 @@ struct ri_offload_options {
 };
 
 struct ri_offload {
-	struct ri_offload_options options;
+	struct ri_offload_options options; /* as they were given */
 	int64_t idle_ns;        /* how long a helper waits before it ends */
 	unsigned lookups_max;   /* names that are looked up at a time */
-	cpu_set_t processors;   /* that its starter could use */
-	bool processors_known;  /* there are not too many of them to tell */
 	pthread_mutex_t mutex;  /* of all that follows */
 	pthread_cond_t work;    /* there is a call, or the end */
 	pthread_cond_t quiet;   /* a helper is done, for who asked to be told */

@@ -13,12 +13,13 @@
 #include <netdb.h>
 #include <string.h>
 
+/* In the frame of rota_resolve; all but the first are its arguments. */
 struct resolve_call {
-	struct ri_call call;
-	const char *host;
-	const struct rota_resolve_options *options;
-	struct rota_address *list;
-	unsigned max;
+	struct ri_call call;                        /* what the pool knows */
+	const char *host;                           /* the name */
+	const struct rota_resolve_options *options; /* never NULL */
+	struct rota_address *list;                  /* gets the addresses */
+	unsigned max;                               /* as many of them */
 };
 
 /* Letters, digits, `-` and `_`: returns what is behind them. */

@@ -20,7 +20,8 @@
 /* RFC 8305, section 8: Connection Attempt Delay. */
 #define ATTEMPT_DELAY_NS (250 * ROTA_MILLISECOND)
 
-/* That are tried; names with hundreds of addresses have no better ones. */
+/* That are tried: over 4 s of attempts. Names with hundreds of addresses have
+ * no better ones. */
 #define ADDRESSES_MAX 16
 
 static int connect_to(const struct rota_address *address, int type)
@@ -44,15 +45,17 @@ static int connect_to(const struct rota_address *address, int type)
 	return error;
 }
 
+/* In the frame of who dials. */
 struct race {
-	struct rota_group attempts;
+	struct rota_group attempts; /* that are under way */
 	struct rota_group *delay; /* until the next attempt; NULL: none waits */
 	int last_error;           /* of those that failed */
 };
 
+/* One member. */
 struct attempt {
-	struct race *race;
-	const struct rota_address *address;
+	struct race *race;                  /* which one it takes part in */
+	const struct rota_address *address; /* where it connects to */
 };
 
 /* Ends the delay: its owner's sleep returns. */

@@ -60,8 +60,8 @@ static uint64_t set_of(const int *numbers)
 
 /* In the frame of who opens or closes a set. */
 struct errand {
-	struct ri_errand errand;
-	struct rota_signals *signals;
+	struct ri_errand errand;      /* to loop 0 */
+	struct rota_signals *signals; /* the set */
 };
 
 static void hold(struct ri_tasks *tasks, struct ri_errand *errand)

@@ -1,4 +1,7 @@
 /* SPDX-License-Identifier: MIT */
+/*
+ * Which signals cannot be waited for, as they cannot wait.
+ */
 #ifndef RI_IO_SIGNAL_H
 #define RI_IO_SIGNAL_H
 

@@ -18,7 +18,7 @@
 
 /* In the frame of who asks. */
 struct ri_ask {
-	struct ri_wait wait;
+	struct ri_wait wait;       /* for the answer */
 	struct rota_mail mail;     /* the question, then the answer */
 	struct rota_mail withdraw; /* the same, to take it back */
 	struct ri_blocked blocked; /* among those who wait for a slot, there:

@@ -1,4 +1,7 @@
 /* SPDX-License-Identifier: MIT */
+/*
+ * The end of a drain's grace.
+ */
 #ifndef RI_TASK_DRAIN_H
 #define RI_TASK_DRAIN_H
 

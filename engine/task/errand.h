@@ -10,8 +10,8 @@
 #include "task/park.h"
 
 struct ri_errand {
-	struct ri_wait wait;
-	struct rota_mail mail;
+	struct ri_wait wait;   /* for its return */
+	struct rota_mail mail; /* there and back */
 	/* What is done; it must not block. */
 	void (*act)(struct ri_tasks *there, struct ri_errand *errand);
 	struct ri_tasks *home;  /* the loop of the task */

@@ -11,16 +11,16 @@
 #include "task/task.h"
 
 struct ri_parcel {
-	struct rota_mail mail;    /* its way there, and home */
-	struct rota_group *group; /* whose member it is: the group itself,
+	struct rota_mail mail;        /* its way there, and home */
+	struct rota_group *group;     /* whose member it is: the group itself,
 					 on its own loop */
-	rota_task_fn *fn;         /* as in struct rota_task, like these: */
-	const struct rota_site *site;
-	void *inherited;
-	struct ri_tasks *home;    /* whose it is */
-	struct ri_fifo_node room; /* among those that wait for room */
-	bool counted;             /* in `coming` of the loop it goes to */
-	alignas(16) unsigned char value[ROTA_VALUE_BYTES];
+	rota_task_fn *fn;             /* what it runs */
+	const struct rota_site *site; /* where it was spawned */
+	void *inherited;              /* from who spawned it */
+	struct ri_tasks *home;        /* whose it is */
+	struct ri_fifo_node room;     /* among those that wait for room */
+	bool counted;                 /* in `coming` of the loop it goes to */
+	alignas(16) unsigned char value[ROTA_VALUE_BYTES]; /* fn's argument */
 };
 
 static_assert(sizeof(struct ri_parcel) <= 128, "two cache lines");

@@ -11,9 +11,9 @@
 #include "task/task.h"
 
 struct ri_peers {
-	unsigned count;         /* how many loops */
-	struct ri_tasks **each; /* all of them, by number */
-	struct ri_spread spread;
+	unsigned count;          /* how many loops */
+	struct ri_tasks **each;  /* all of them, by number */
+	struct ri_spread spread; /* work that any of them may do */
 	unsigned turn; /* whose turn it is among equally loaded ones; atomic */
 };
 

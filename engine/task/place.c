@@ -65,7 +65,7 @@ unsigned rota_loop_least(void)
 
 /* In the frame of who asks. */
 struct question {
-	struct ri_errand errand;
+	struct ri_errand errand;       /* to that loop */
 	struct rota_loop_stats *stats; /* the answer */
 };
 

@@ -32,14 +32,15 @@
 #include "task/peers.h"
 #include "task/scope.h"
 
-/* How many groups of a loop have members elsewhere, at a time. */
+/* How many groups of a loop have members elsewhere, at a time: what is reserved
+ * for them is touched as they come. */
 #define RI_REMOTES_MAX 16384u
 /* ... with so many loops that their blocks take more than this, fewer. */
 #define RI_REMOTES_BYTES ((size_t)256 << 20)
 
 /* What a proxy is told: what the scope of the group has come to. */
 struct ri_order {
-	struct rota_mail mail;
+	struct rota_mail mail;    /* there and back */
 	struct ri_remote *remote; /* whose proxy is told */
 	int code;                 /* of the group's scope, 0: none */
 	bool drain;               /* the group drains */
@@ -79,6 +80,8 @@ struct ri_remote {
 
 /* Maps room for blocks. 0 or -errno. */
 int ri_remotes_init(struct ri_tasks *tasks);
+
+/* All groups must be closed. */
 void ri_remotes_fini(struct ri_tasks *tasks);
 
 /* The group is about to have members elsewhere. 0, -EAGAIN at the bound. */

@@ -3,7 +3,7 @@
 
 #include "task/group.h"
 
-/* How many groups of a loop have a name at a time. */
+/* How many groups of a loop have a name at a time: 16 bits of it. */
 #define SHARES_MAX 65536u
 #define TABLE_BYTES (SHARES_MAX * sizeof(struct ri_share))
 

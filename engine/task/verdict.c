@@ -11,7 +11,7 @@
 
 /* In the frame of the member that ends. */
 struct verdict {
-	struct ri_errand errand;
+	struct ri_errand errand;      /* to the group's loop */
 	const struct rota_task *task; /* the member */
 	struct rota_group *group;     /* the group itself */
 	int result;                   /* what the member returned */
