@@ -7,6 +7,7 @@
 #include "support/blocked.h"
 #include "support/process.h"
 #include "support/run.h"
+#include "support/signals.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -35,27 +36,6 @@ static void note(struct stage *stage, int result)
 	stage->ended++;
 }
 
-static bool is_blocked(int number)
-{
-	sigset_t mask;
-
-	pthread_sigmask(SIG_SETMASK, NULL, &mask);
-	return sigismember(&mask, number);
-}
-
-static bool is_pending(int number)
-{
-	sigset_t set;
-
-	sigpending(&set);
-	return sigismember(&set, number);
-}
-
-static void send_self(int number)
-{
-	kill(getpid(), number);
-}
-
 static int wait_in_group(void *value)
 {
 	struct stage *stage = *(struct stage **)value;
@@ -64,19 +44,30 @@ static int wait_in_group(void *value)
 	return 0;
 }
 
-static int wait_then_send(void *arg)
+/* Opens a set, and a group in which so many wait for it. */
+static int open_with_waiters(struct stage *stage, struct rota_group *group,
+			     rota_task_fn *wait, unsigned count)
 {
-	struct stage *stage = arg;
-	struct rota_group group;
 	int error = rota_signals_open(&stage->signals, SIGUSR1);
 
 	if (error)
 		return error;
-	rota_group_open(&group, NULL);
-	error = rota_go(&group, wait_in_group, stage);
-	error |= rota_sleep(ROTA_MILLISECOND);
+	rota_group_open(group, NULL);
+	while (count-- && !error)
+		error = rota_go(group, wait, stage);
+	return error ? error : rota_sleep(ROTA_MILLISECOND);
+}
+
+static int wait_then_send(void *arg)
+{
+	struct stage *stage = arg;
+	struct rota_group group;
+	int error = open_with_waiters(stage, &group, wait_in_group, 1);
+
+	if (error)
+		return error;
 	stage->error = (int)stage->ended;
-	send_self(SIGUSR1);
+	test_signal_send(SIGUSR1);
 	error |= rota_group_wait(&group);
 	rota_signals_close(&stage->signals);
 	return error;
@@ -119,10 +110,10 @@ static int send_then_wait(void *arg)
 
 	if (error)
 		return error;
-	send_self(SIGUSR1);
-	send_self(SIGUSR1);
-	send_self(SIGHUP);
-	send_self(SIGUSR1);
+	test_signal_send(SIGUSR1);
+	test_signal_send(SIGUSR1);
+	test_signal_send(SIGHUP);
+	test_signal_send(SIGUSR1);
 	error = take_all(stage);
 	rota_signals_close(&stage->signals);
 	return error;
@@ -204,16 +195,13 @@ static int wait_in_two(void *arg)
 {
 	struct stage *stage = arg;
 	struct rota_group group;
-	int error = rota_signals_open(&stage->signals, SIGUSR1);
+	int error = open_with_waiters(stage, &group, wait_in_group, 2);
 
 	if (error)
 		return error;
-	rota_group_open(&group, NULL);
-	error = rota_go(&group, wait_in_group, stage);
-	error |= rota_go(&group, wait_in_group, stage);
 	for (int i = 0; i < 2; i++) {
 		error |= rota_sleep(5 * ROTA_MILLISECOND);
-		send_self(SIGUSR1);
+		test_signal_send(SIGUSR1);
 		error |= rota_sleep(5 * ROTA_MILLISECOND);
 		stage->error = stage->error * 10 + (int)stage->ended;
 	}
@@ -258,8 +246,8 @@ static int open_twice(void *arg)
 	error = rota_go(&group, wait_in_group, stage);
 	error |= rota_go(&group, wait_for_the_other, stage);
 	error |= rota_sleep(5 * ROTA_MILLISECOND);
-	send_self(SIGUSR1);
-	send_self(SIGHUP);
+	test_signal_send(SIGUSR1);
+	test_signal_send(SIGHUP);
 	error |= rota_group_wait(&group);
 	rota_signals_close(&stage->signals);
 	return error;
@@ -304,7 +292,7 @@ static int open_and_wait(struct race *race)
 static int send_to_race(struct race *race)
 {
 	(void)race;
-	send_self(SIGUSR1);
+	test_signal_send(SIGUSR1);
 	return 0;
 }
 
@@ -343,14 +331,14 @@ static void a_wait_ends_in_every_way_and_loses_no_signal(void **state)
 {
 	(void)state;
 	test_blocked(&wait_verb, SIGUSR1, false);
-	assert_false(is_pending(SIGUSR1));
+	assert_false(test_signal_is_pending(SIGUSR1));
 }
 
 static void a_signal_that_came_before_the_cancel_is_returned(void **state)
 {
 	(void)state;
 	test_told(&told_verb, SIGUSR1);
-	assert_false(is_pending(SIGUSR1));
+	assert_false(test_signal_is_pending(SIGUSR1));
 }
 
 static int wait_when_cancelled(void *arg)
@@ -361,10 +349,10 @@ static int wait_when_cancelled(void *arg)
 
 	rota_deadline_begin(&deadline, 0);
 	error = rota_signals_open(&stage->signals, SIGUSR1);
-	send_self(SIGUSR1);
+	test_signal_send(SIGUSR1);
 	if (!error)
 		note(stage, rota_signals_wait(&stage->signals, NULL));
-	stage->pending[0] = is_pending(SIGUSR1);
+	stage->pending[0] = test_signal_is_pending(SIGUSR1);
 	rota_signals_close(&stage->signals);
 	rota_deadline_end(&deadline);
 	return error;
@@ -378,7 +366,7 @@ static void in_a_cancelled_task_it_opens_takes_nothing_and_closes(void **state)
 	assert_int_equal(test_run(wait_when_cancelled, &stage), 0);
 	assert_int_equal(stage.results[0], -ETIME);
 	assert_true(stage.pending[0]);
-	assert_false(is_blocked(SIGUSR1));
+	assert_false(test_signal_is_blocked(SIGUSR1));
 }
 
 static int wait_idly(void *value)
@@ -396,13 +384,10 @@ static int drain_who_waits(void *arg)
 {
 	struct stage *stage = arg;
 	struct rota_group group;
-	int error = rota_signals_open(&stage->signals, SIGUSR1);
+	int error = open_with_waiters(stage, &group, wait_idly, 1);
 
 	if (error)
 		return error;
-	rota_group_open(&group, NULL);
-	error = rota_go(&group, wait_idly, stage);
-	error |= rota_sleep(ROTA_MILLISECOND);
 	rota_group_drain(&group, ROTA_NEVER);
 	error |= rota_group_wait(&group);
 	rota_signals_close(&stage->signals);
@@ -422,14 +407,10 @@ static int close_under_waiters(void *arg)
 {
 	struct stage *stage = arg;
 	struct rota_group group;
-	int error = rota_signals_open(&stage->signals, SIGUSR1);
+	int error = open_with_waiters(stage, &group, wait_in_group, 2);
 
 	if (error)
 		return error;
-	rota_group_open(&group, NULL);
-	error = rota_go(&group, wait_in_group, stage);
-	error |= rota_go(&group, wait_in_group, stage);
-	error |= rota_sleep(ROTA_MILLISECOND);
 	/* Its frame might be gone when they go on. */
 	rota_signals_close(&stage->signals);
 	memset(&stage->signals, 0xa5, sizeof(stage->signals));
@@ -469,14 +450,14 @@ static int close_after_the_poll(void *arg)
 	rota_group_open(&group, NULL);
 	error = rota_go(&group, wait_in_group, stage);
 	error |= race_settle();
-	send_self(SIGUSR1);
+	test_signal_send(SIGUSR1);
 	while (!error && !test_kernel_held(&held->kernel))
 		error |= race_settle();
 	fd = stage->signals.fd;
 	rota_signals_close(&stage->signals);
 	error |= rota_signals_open(&next, SIGUSR1);
 	error |= next.fd != fd;
-	send_self(SIGUSR1);
+	test_signal_send(SIGUSR1);
 	test_kernel_hold(&held->kernel, NULL, NULL);
 	test_kernel_release_all(&held->kernel);
 	error |= race_settle();
@@ -504,7 +485,7 @@ static int open_with_fault(void *arg)
 	struct stage *stage = arg;
 	const int error = rota_signals_open(&stage->signals, SIGUSR1);
 
-	stage->blocked[0] = is_blocked(SIGUSR1);
+	stage->blocked[0] = test_signal_is_blocked(SIGUSR1);
 	return error;
 }
 
@@ -533,7 +514,7 @@ static int take_with_fault(void *arg)
 
 	if (error)
 		return error;
-	send_self(SIGUSR1);
+	test_signal_send(SIGUSR1);
 	note(stage, rota_signals_wait(&stage->signals, NULL));
 	note(stage, rota_signals_wait(&stage->signals, NULL));
 	rota_signals_close(&stage->signals);

@@ -4,6 +4,7 @@
  * of it acts nowhere, and the last close lets it act again.
  */
 #include "support/loops.h"
+#include "support/signals.h"
 
 #include <errno.h>
 #include <setjmp.h>
@@ -13,14 +14,6 @@
 
 #include <cmocka.h>
 
-static bool is_blocked(int number)
-{
-	sigset_t blocked;
-
-	pthread_sigmask(SIG_BLOCK, NULL, &blocked);
-	return sigismember(&blocked, number) == 1;
-}
-
 static int wait_there(void *value)
 {
 	struct rota_signals signals;
@@ -29,7 +22,7 @@ static int wait_there(void *value)
 	(void)value;
 	if (number)
 		return number;
-	kill(getpid(), SIGTERM);
+	test_signal_send(SIGTERM);
 	number = rota_signals_wait(&signals, NULL);
 	rota_signals_close(&signals);
 	return number == SIGTERM ? 0 : -EBADMSG;
@@ -39,7 +32,7 @@ static int wait_there(void *value)
 static int wait_on_each(void *arg)
 {
 	struct rota_group group;
-	int error = is_blocked(SIGTERM) ? -EBADMSG : 0;
+	int error = test_signal_is_blocked(SIGTERM) ? -EBADMSG : 0;
 
 	(void)arg;
 	for (unsigned i = 0; i < TEST_LOOPS && !error; i++) {
@@ -47,7 +40,7 @@ static int wait_on_each(void *arg)
 		error = rota_go_on(&group, i, wait_there, 0);
 		error |= rota_group_wait(&group);
 	}
-	return error ? error : is_blocked(SIGTERM) ? -EBADF : 0;
+	return error ? error : test_signal_is_blocked(SIGTERM) ? -EBADF : 0;
 }
 
 static void a_task_of_any_loop_takes_a_signal_that_acts_nowhere(void **state)
@@ -90,10 +83,10 @@ static int close_here_first(void *arg)
 	if (!error)
 		await(&story->there_open);
 	rota_signals_close(&signals);
-	story->kept = is_blocked(SIGTERM);
+	story->kept = test_signal_is_blocked(SIGTERM);
 	atomic_store(&story->here_closed, true);
 	error |= rota_group_wait(&group);
-	story->freed = !is_blocked(SIGTERM);
+	story->freed = !test_signal_is_blocked(SIGTERM);
 	return error;
 }
 

@@ -9,6 +9,7 @@
 #include "support/child.h"
 #include "support/process.h"
 #include "support/run.h"
+#include "support/signals.h"
 
 #include <pthread.h>
 #include <setjmp.h>
@@ -22,27 +23,6 @@
 
 /* A function of its own, whose frame is gone when it returns. */
 #define APART __attribute__((noinline))
-
-static bool is_blocked(int number)
-{
-	sigset_t mask;
-
-	pthread_sigmask(SIG_SETMASK, NULL, &mask);
-	return sigismember(&mask, number);
-}
-
-static bool is_pending(int number)
-{
-	sigset_t set;
-
-	sigpending(&set);
-	return sigismember(&set, number);
-}
-
-static void send_self(int number)
-{
-	kill(getpid(), number);
-}
 
 /* Steps of a story that is told by the first one that is wrong: 1, 2, ... */
 #define STEP(holds)                  \
@@ -59,16 +39,19 @@ static int close_with_some_pending(void *arg)
 
 	(void)arg;
 	STEP(!rota_signals_open(&signals, SIGUSR1, SIGTERM, SIGRTMIN));
-	STEP(is_blocked(SIGUSR1) && is_blocked(SIGTERM));
-	STEP(!is_blocked(SIGUSR2));
+	STEP(test_signal_is_blocked(SIGUSR1) &&
+	     test_signal_is_blocked(SIGTERM));
+	STEP(!test_signal_is_blocked(SIGUSR2));
 	for (int i = 0; i < 100; i++) {
-		send_self(SIGUSR1);
-		send_self(SIGTERM);
-		send_self(SIGRTMIN);
+		test_signal_send(SIGUSR1);
+		test_signal_send(SIGTERM);
+		test_signal_send(SIGRTMIN);
 	}
 	rota_signals_close(&signals);
-	STEP(!is_blocked(SIGUSR1) && !is_blocked(SIGTERM));
-	STEP(!is_pending(SIGUSR1) && !is_pending(SIGRTMIN));
+	STEP(!test_signal_is_blocked(SIGUSR1) &&
+	     !test_signal_is_blocked(SIGTERM));
+	STEP(!test_signal_is_pending(SIGUSR1) &&
+	     !test_signal_is_pending(SIGRTMIN));
 	return 0;
 }
 
@@ -95,7 +78,7 @@ static int act_after_close(void *arg)
 	if (rota_signals_open(&signals, SIGTERM))
 		return 1;
 	rota_signals_close(&signals);
-	send_self(SIGTERM);
+	test_signal_send(SIGTERM);
 	return rota_sleep(ROTA_SECOND);
 }
 
@@ -120,13 +103,15 @@ static int keep_what_was_blocked(void *arg)
 
 	(void)arg;
 	STEP(!rota_signals_open(&signals, SIGUSR1));
-	send_self(SIGUSR1);
+	test_signal_send(SIGUSR1);
 	rota_signals_close(&signals);
-	STEP(is_blocked(SIGUSR1) && is_pending(SIGUSR1));
+	STEP(test_signal_is_blocked(SIGUSR1) &&
+	     test_signal_is_pending(SIGUSR1));
 	STEP(!rota_signals_open(&signals, SIGUSR1));
 	STEP(rota_signals_wait(&signals, NULL) == SIGUSR1);
 	rota_signals_close(&signals);
-	STEP(is_blocked(SIGUSR1) && !is_pending(SIGUSR1));
+	STEP(test_signal_is_blocked(SIGUSR1) &&
+	     !test_signal_is_pending(SIGUSR1));
 	return 0;
 }
 
@@ -152,16 +137,19 @@ static int close_in_order(void *arg)
 
 	STEP(!rota_signals_open(&one, SIGUSR1, SIGUSR2));
 	STEP(!rota_signals_open(&other, SIGUSR1, SIGHUP));
-	send_self(SIGUSR1);
+	test_signal_send(SIGUSR1);
 	rota_signals_close(early);
-	STEP(is_blocked(SIGUSR1) && is_pending(SIGUSR1));
-	STEP(is_blocked(SIGUSR2) == !first_first);
-	STEP(is_blocked(SIGHUP) == first_first);
+	STEP(test_signal_is_blocked(SIGUSR1) &&
+	     test_signal_is_pending(SIGUSR1));
+	STEP(test_signal_is_blocked(SIGUSR2) == !first_first);
+	STEP(test_signal_is_blocked(SIGHUP) == first_first);
 	STEP(rota_signals_wait(late, NULL) == SIGUSR1);
-	send_self(SIGUSR1);
+	test_signal_send(SIGUSR1);
 	rota_signals_close(late);
-	STEP(!is_blocked(SIGUSR1) && !is_pending(SIGUSR1));
-	STEP(!is_blocked(SIGUSR2) && !is_blocked(SIGHUP));
+	STEP(!test_signal_is_blocked(SIGUSR1) &&
+	     !test_signal_is_pending(SIGUSR1));
+	STEP(!test_signal_is_blocked(SIGUSR2) &&
+	     !test_signal_is_blocked(SIGHUP));
 	return 0;
 }
 
@@ -198,10 +186,10 @@ static int close_at_random(void *arg)
 		for (int k = 0; k < 3; k++)
 			STEP(!rota_signals_open(&sets[k], SIGUSR1));
 		for (int k = 0; k < 3; k++) {
-			STEP(is_blocked(SIGUSR1));
+			STEP(test_signal_is_blocked(SIGUSR1));
 			rota_signals_close(&sets[orders[i][k]]);
 		}
-		STEP(!is_blocked(SIGUSR1));
+		STEP(!test_signal_is_blocked(SIGUSR1));
 	}
 	return 0;
 }
@@ -228,11 +216,11 @@ static int await_handled(void *arg)
 	(void)arg;
 	STEP(!rota_signals_open(&signals, SIGUSR2));
 	signal(SIGUSR2, count);
-	send_self(SIGUSR2);
+	test_signal_send(SIGUSR2);
 	STEP(rota_signals_wait(&signals, NULL) == SIGUSR2);
 	STEP(!handled);
 	rota_signals_close(&signals);
-	send_self(SIGUSR2);
+	test_signal_send(SIGUSR2);
 	STEP(handled == 1);
 	return 0;
 }
@@ -253,9 +241,9 @@ static int await_ignored(void *arg)
 	(void)arg;
 	signal(SIGHUP, SIG_IGN);
 	STEP(!rota_signals_open(&signals, SIGHUP, SIGWINCH));
-	send_self(SIGHUP);
+	test_signal_send(SIGHUP);
 	STEP(rota_signals_wait(&signals, NULL) == SIGHUP);
-	send_self(SIGWINCH);
+	test_signal_send(SIGWINCH);
 	STEP(rota_signals_wait(&signals, NULL) == SIGWINCH);
 	rota_signals_close(&signals);
 	signal(SIGHUP, SIG_DFL);
@@ -289,7 +277,7 @@ static int await_beside_threads(void *arg)
 	for (int i = 0; i < 4; i++)
 		STEP(!pthread_create(&threads[i], NULL, live_a_while, NULL));
 	for (int i = 0; i < 20; i++) {
-		send_self(SIGTERM);
+		test_signal_send(SIGTERM);
 		STEP(rota_signals_wait(&signals, NULL) == SIGTERM);
 	}
 	for (int i = 0; i < 4; i++)
@@ -392,7 +380,7 @@ static int ask_for_what_cannot_be(void *arg)
 			return i + 1;
 	if (rota_signals_open(&signals, 0) != -EINVAL)
 		return step + 1;
-	return is_blocked(SIGUSR1) ? step + 2 : 0;
+	return test_signal_is_blocked(SIGUSR1) ? step + 2 : 0;
 }
 
 static void what_cannot_wait_or_be_waited_for_is_refused(void **state)
@@ -412,7 +400,7 @@ static int open_each(void *arg)
 	(void)arg;
 	for (int number = SIGRTMIN; number <= SIGRTMAX; number++) {
 		STEP(!rota_signals_open(&signals, number));
-		send_self(number);
+		test_signal_send(number);
 		STEP(rota_signals_wait(&signals, NULL) == number);
 		rota_signals_close(&signals);
 	}
