@@ -11,76 +11,20 @@ import os
 import selectors
 import signal
 import socket
-import subprocess
 import sys
 import tempfile
 import threading
 import time
 import unittest
 
-ECHO = os.path.join(os.environ.get("ROTA_BIN", "build/release/bin"), "rota-echo")
-PATIENCE = 60  # seconds, for anything that should be quick
+sys.path.insert(0, os.path.join(os.path.dirname(__file__), "../support"))
+from echo_server import PATIENCE, Server, receive, receive_all
+
 LONG_MS = PATIENCE * 10000  # a grace that is not to be over in a test
 STYLES = {"": [], "Stream": ["--stream"], "Serve": ["--serve"],
           "Starved": ["--stream", "--buffers", "8"],
           "Loops": ["--loops", "3"],
           "Each": ["--loops", "2", "--serve"]}
-
-
-class Server:
-    """A running rota-echo, killed in the end if it does not end itself."""
-
-    def __init__(self, *options):
-        arguments = [ECHO, *map(str, options)]
-        if "--unix" not in options:
-            arguments += ["--port", "0"]
-        self.process = subprocess.Popen(arguments, stdout=subprocess.PIPE,
-                                        stderr=subprocess.PIPE, text=True)
-        self.name = self.process.stdout.readline().split()[-1]
-
-    def connect(self):
-        if self.name.startswith("unix:"):
-            peer = socket.socket(socket.AF_UNIX)
-            peer.settimeout(PATIENCE)
-            peer.connect(self.name[5:])
-            return peer
-        port = int(self.name.rsplit(":", 1)[1])
-        return socket.create_connection(("127.0.0.1", port), timeout=PATIENCE)
-
-    def tell(self, number=signal.SIGTERM):
-        self.process.send_signal(number)
-
-    def end(self):
-        _, self.errors = self.process.communicate(timeout=PATIENCE)
-        return self.process.returncode
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *_):
-        if self.process.poll() is None:
-            self.process.kill()
-        self.process.stdout.close()
-        self.process.stderr.close()
-        self.process.wait()
-
-
-def receive(peer, count):
-    data = b""
-    while len(data) < count:
-        part = peer.recv(count - len(data))
-        if not part:
-            break
-        data += part
-    return data
-
-
-def receive_all(peer):
-    """Until the end, which has to be one: a reset raises."""
-    parts = []
-    while part := peer.recv(65536):
-        parts.append(part)
-    return b"".join(parts)
 
 
 def warmed(server, count):

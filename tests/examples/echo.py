@@ -8,7 +8,6 @@ within a generous limit.
 """
 import contextlib
 import os
-import re
 import resource
 import signal
 import socket
@@ -20,81 +19,34 @@ import threading
 import time
 import unittest
 
-ECHO = os.path.join(os.environ.get("ROTA_BIN", "build/release/bin"), "rota-echo")
-PATIENCE = 60  # seconds, for anything that should be quick
+sys.path.insert(0, os.path.join(os.path.dirname(__file__), "../support"))
+import echo_server
+from echo_server import ECHO, PATIENCE, receive, receive_all
+
 STYLES = {"": [], "Stream": ["--stream"], "Serve": ["--serve"],
           "Loops": ["--loops", "3"],
           "Each": ["--loops", "2", "--accept", "each", "--stream"]}
 
 
-class Server:
-    """A running rota-echo; `with` ends it and checks that it ends well."""
-
-    def __init__(self, *options, descriptors=None, port=0):
-        def limit():
-            if descriptors:
-                resource.setrlimit(resource.RLIMIT_NOFILE,
-                                   (descriptors, descriptors))
-
-        arguments = [ECHO, *map(str, options)]
-        if "--unix" not in options:
-            arguments += ["--port", str(port)]
-        self.process = subprocess.Popen(
-            arguments, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-            text=True, preexec_fn=limit)
-        self.line = self.process.stdout.readline().strip()
-        match = re.fullmatch(r"rota-echo: listening on (.*)", self.line)
-        self.name = match and match.group(1)
-
-    def connect(self):
-        if self.name.startswith("unix:"):
-            peer = socket.socket(socket.AF_UNIX)
-            peer.settimeout(PATIENCE)
-            peer.connect(self.name[5:])
-            return peer
-        host, port = self.name.rsplit(":", 1)
-        return socket.create_connection((host.strip("[]"), int(port)),
-                                        timeout=PATIENCE)
+class Server(echo_server.Server):
+    """`with` ends it and checks that it ends well."""
 
     def stop(self, number=signal.SIGTERM):
-        self.process.send_signal(number)
+        self.tell(number)
         return self.end()
-
-    def end(self):
-        out, err = self.process.communicate(timeout=PATIENCE)
-        self.errors = err
-        return self.process.returncode
 
     def cpu_seconds(self):
         with open(f"/proc/{self.process.pid}/stat") as file:
             fields = file.read().rsplit(")", 1)[1].split()
         return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
-    def __enter__(self):
-        return self
-
     def __exit__(self, kind, value, trace):
-        if self.process.poll() is None:
-            code = self.stop()
-            if kind is None and code != 0:
-                raise AssertionError(f"exit {code}: {self.errors}")
-
-
-def receive_all(peer):
-    parts = []
-    while part := peer.recv(65536):
-        parts.append(part)
-    return b"".join(parts)
-
-
-def receive(peer, count):
-    data = b""
-    while len(data) < count:
-        part = peer.recv(count - len(data))
-        if not part:
-            break
-        data += part
-    return data
+        with contextlib.ExitStack() as at_last:
+            at_last.callback(super().__exit__)
+            if self.process.poll() is None:
+                code = self.stop()
+                if kind is None and code != 0:
+                    raise AssertionError(f"exit {code}: {self.errors}")
 
 
 def refused(*options):
