@@ -3,35 +3,34 @@
  * An engine of several loops: members run where they were sent, and what a
  * group promises holds of all of them.
  */
-#include "support/run.h"
-
-#include "task/task.h"
+#include "support/loops.h"
 
 #include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
-#include <stdatomic.h>
 
 #include <cmocka.h>
 
-#define LOOPS 3u
-
-static int run_on_loops(int (*fn)(void *), void *arg)
-{
-	const struct rota_config config = { .loops = LOOPS };
-
-	return test_run_with(&config, NULL, fn, arg);
-}
-
 /* What the members of a group have seen. */
 struct seen {
-	atomic_uint on[LOOPS];    /* how many have run on each loop */
-	atomic_uint ended;        /* how many have ended */
-	atomic_uint cancelled;    /* ... by a cancel */
-	int result;               /* of the group */
-	struct rota_group *group; /* they are in */
-	int failing;              /* what the one that fails returns */
+	atomic_uint on[TEST_LOOPS]; /* how many have run on each loop */
+	atomic_uint ended;          /* how many have ended */
+	atomic_uint cancelled;      /* ... by a cancel */
+	int result;                 /* of the group */
+	struct rota_group *group;   /* they are in */
+	int failing;                /* what the one that fails returns */
+	atomic_uint together;       /* how many are running */
+	atomic_uint most;           /* ... were, at most */
 };
+
+static unsigned all_that_ran(const struct seen *seen)
+{
+	unsigned all = 0;
+
+	for (unsigned i = 0; i < TEST_LOOPS; i++)
+		all += atomic_load(&seen->on[i]);
+	return all;
+}
 
 static int note_loop(void *value)
 {
@@ -48,8 +47,8 @@ static int send_each(void *arg)
 	int error = 0;
 
 	rota_group_open(&group, NULL);
-	for (unsigned i = 0; i < LOOPS * 100 && !error; i++)
-		error = rota_go_on(&group, i % LOOPS, note_loop, seen);
+	for (unsigned i = 0; i < TEST_LOOPS * 100 && !error; i++)
+		error = rota_go_on(&group, i % TEST_LOOPS, note_loop, seen);
 	seen->result = rota_group_wait(&group);
 	return error;
 }
@@ -59,9 +58,9 @@ static void members_run_on_the_loop_they_are_sent_to(void **state)
 	struct seen seen = { 0 };
 
 	(void)state;
-	assert_int_equal(run_on_loops(send_each, &seen), 0);
+	assert_int_equal(test_run_loops(send_each, &seen), 0);
 	assert_int_equal(seen.result, 0);
-	for (unsigned i = 0; i < LOOPS; i++)
+	for (unsigned i = 0; i < TEST_LOOPS; i++)
 		assert_int_equal(atomic_load(&seen.on[i]), 100);
 }
 
@@ -89,8 +88,8 @@ static int fail_one(void *arg)
 	int error = 0;
 
 	rota_group_open(&group, NULL);
-	for (unsigned i = 0; i < LOOPS * 10 && !error; i++)
-		error = rota_go_on(&group, i % LOOPS, sleep_long, seen);
+	for (unsigned i = 0; i < TEST_LOOPS * 10 && !error; i++)
+		error = rota_go_on(&group, i % TEST_LOOPS, sleep_long, seen);
 	if (!error)
 		error = rota_go_on(&group, 2, fail_there, seen);
 	seen->result = rota_group_wait(&group);
@@ -102,10 +101,10 @@ static void a_failure_on_one_loop_cancels_members_on_all(void **state)
 	struct seen seen = { .failing = -EPIPE };
 
 	(void)state;
-	assert_int_equal(run_on_loops(fail_one, &seen), 0);
+	assert_int_equal(test_run_loops(fail_one, &seen), 0);
 	assert_int_equal(seen.result, -EPIPE);
-	assert_int_equal(atomic_load(&seen.ended), LOOPS * 10);
-	assert_int_equal(atomic_load(&seen.cancelled), LOOPS * 10);
+	assert_int_equal(atomic_load(&seen.ended), TEST_LOOPS * 10);
+	assert_int_equal(atomic_load(&seen.cancelled), TEST_LOOPS * 10);
 }
 
 static int spread_some(void *arg)
@@ -124,14 +123,11 @@ static int spread_some(void *arg)
 static void spread_members_run_once_each(void **state)
 {
 	struct seen seen = { 0 };
-	unsigned all = 0;
 
 	(void)state;
-	assert_int_equal(run_on_loops(spread_some, &seen), 0);
+	assert_int_equal(test_run_loops(spread_some, &seen), 0);
 	assert_int_equal(seen.result, 0);
-	for (unsigned i = 0; i < LOOPS; i++)
-		all += atomic_load(&seen.on[i]);
-	assert_int_equal(all, 1000);
+	assert_int_equal(all_that_ran(&seen), 1000);
 }
 
 static int spawn_more(void *value)
@@ -139,7 +135,7 @@ static int spawn_more(void *value)
 	struct seen *seen = *(struct seen **)value;
 	int error = rota_go(seen->group, note_loop, seen);
 
-	for (unsigned i = 0; i < LOOPS && !error; i++)
+	for (unsigned i = 0; i < TEST_LOOPS && !error; i++)
 		error = rota_go_on(seen->group, i, note_loop, seen);
 	if (!error)
 		error = rota_go_spread(seen->group, note_loop, seen);
@@ -154,7 +150,7 @@ static int spawn_there(void *arg)
 
 	rota_group_open(&group, NULL);
 	seen->group = &group;
-	for (unsigned i = 0; i < LOOPS && !error; i++)
+	for (unsigned i = 0; i < TEST_LOOPS && !error; i++)
 		error = rota_go_on(&group, i, spawn_more, seen);
 	seen->result = rota_group_wait(&group);
 	return error;
@@ -163,14 +159,11 @@ static int spawn_there(void *arg)
 static void members_elsewhere_spawn_into_their_group(void **state)
 {
 	struct seen seen = { 0 };
-	unsigned all = 0;
 
 	(void)state;
-	assert_int_equal(run_on_loops(spawn_there, &seen), 0);
+	assert_int_equal(test_run_loops(spawn_there, &seen), 0);
 	assert_int_equal(seen.result, 0);
-	for (unsigned i = 0; i < LOOPS; i++)
-		all += atomic_load(&seen.on[i]);
-	assert_int_equal(all, LOOPS * (LOOPS + 2));
+	assert_int_equal(all_that_ran(&seen), TEST_LOOPS * (TEST_LOOPS + 2));
 }
 
 static int cancel_there(void *value)
@@ -190,7 +183,7 @@ static int cancel_from_elsewhere(void *arg)
 
 	rota_group_open(&group, NULL);
 	seen->group = &group;
-	for (unsigned i = 0; i < LOOPS && !error; i++)
+	for (unsigned i = 0; i < TEST_LOOPS && !error; i++)
 		error = rota_go_on(&group, i, sleep_long, seen);
 	if (!error)
 		error = rota_go_on(&group, 1, cancel_there, seen);
@@ -203,9 +196,9 @@ static void a_member_elsewhere_cancels_its_group(void **state)
 	struct seen seen = { 0 };
 
 	(void)state;
-	assert_int_equal(run_on_loops(cancel_from_elsewhere, &seen), 0);
+	assert_int_equal(test_run_loops(cancel_from_elsewhere, &seen), 0);
 	assert_int_equal(seen.result, -EINTR);
-	assert_int_equal(atomic_load(&seen.cancelled), LOOPS);
+	assert_int_equal(atomic_load(&seen.cancelled), TEST_LOOPS);
 }
 
 static int return_loop(void *value)
@@ -232,8 +225,8 @@ static int race(void *arg)
 	rota_group_open(&group, &(struct rota_group_options){
 					.mode = ROTA_GROUP_FIRST_SUCCESS,
 					.discard = count_discarded });
-	for (unsigned i = 0; i < LOOPS * 10 && !error; i++)
-		error = rota_go_on(&group, i % LOOPS, return_loop, seen);
+	for (unsigned i = 0; i < TEST_LOOPS * 10 && !error; i++)
+		error = rota_go_on(&group, i % TEST_LOOPS, return_loop, seen);
 	seen->result = rota_group_wait(&group);
 	return error == -ECANCELED ? 0 : error;
 }
@@ -244,10 +237,27 @@ of_a_race_over_loops_one_wins_and_the_others_are_discarded(void **state)
 	struct seen seen = { 0 };
 
 	(void)state;
-	assert_int_equal(run_on_loops(race, &seen), 0);
-	assert_in_range(seen.result, 10, 10 + LOOPS - 1);
+	assert_int_equal(test_run_loops(race, &seen), 0);
+	assert_in_range(seen.result, 10, 10 + TEST_LOOPS - 1);
 	assert_int_equal(atomic_load(&seen.ended),
 			 atomic_load(&seen.cancelled));
+}
+
+/* Long enough for others to be seen. */
+static int note_together(void *value)
+{
+	struct seen *seen = *(struct seen **)value;
+	const unsigned together = atomic_fetch_add(&seen->together, 1) + 1;
+	unsigned most = atomic_load(&seen->most);
+	int error;
+
+	while (together > most &&
+	       !atomic_compare_exchange_weak(&seen->most, &most, together))
+		;
+	error = rota_sleep(200 * ROTA_MICROSECOND);
+	atomic_fetch_sub(&seen->together, 1);
+	note_loop(value);
+	return error;
 }
 
 static int limited(void *arg)
@@ -258,9 +268,9 @@ static int limited(void *arg)
 
 	rota_group_open(&group, &(struct rota_group_options){ .limit = 2 });
 	for (unsigned i = 0; i < 300 && !error; i++)
-		error = i % 4 == 3 ? rota_go_spread(&group, note_loop, seen)
-				   : rota_go_on(&group, i % LOOPS, note_loop,
-						seen);
+		error = i % 4 == 3 ? rota_go_spread(&group, note_together, seen)
+				   : rota_go_on(&group, i % TEST_LOOPS,
+						note_together, seen);
 	seen->result = rota_group_wait(&group);
 	return error;
 }
@@ -268,14 +278,12 @@ static int limited(void *arg)
 static void a_limit_holds_over_all_loops(void **state)
 {
 	struct seen seen = { 0 };
-	unsigned all = 0;
 
 	(void)state;
-	assert_int_equal(run_on_loops(limited, &seen), 0);
+	assert_int_equal(test_run_loops(limited, &seen), 0);
 	assert_int_equal(seen.result, 0);
-	for (unsigned i = 0; i < LOOPS; i++)
-		all += atomic_load(&seen.on[i]);
-	assert_int_equal(all, 300);
+	assert_int_equal(all_that_ran(&seen), 300);
+	assert_in_range(atomic_load(&seen.most), 1, 2);
 }
 
 /* Loops that always have a task that is ready. */
@@ -308,9 +316,9 @@ static int spread_among_busy(void *arg)
 	int error = 0;
 
 	rota_group_open(&group, NULL);
-	for (unsigned i = 0; i < LOOPS && !error; i++)
+	for (unsigned i = 0; i < TEST_LOOPS && !error; i++)
 		error = rota_go_on(&group, i, be_busy, busy);
-	while (!error && atomic_load(&busy->begun) < LOOPS)
+	while (!error && atomic_load(&busy->begun) < TEST_LOOPS)
 		error = rota_yield();
 	if (!error)
 		error = rota_go_spread(&group, end_it, busy);
@@ -322,7 +330,7 @@ static void loops_that_are_never_idle_take_spread_members_too(void **state)
 	struct busy busy = { .begun = 0 };
 
 	(void)state;
-	assert_int_equal(run_on_loops(spread_among_busy, &busy), 0);
+	assert_int_equal(test_run_loops(spread_among_busy, &busy), 0);
 }
 
 int main(void)
