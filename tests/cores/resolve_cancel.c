@@ -41,15 +41,7 @@ static struct seen *new_seen(const char *addresses, bool slow)
 
 static int run(struct seen *seen, int (*fn)(void *))
 {
-	const struct rota_config config = { .log = test_log_write,
-					    .context = &seen->log,
-					    .offload_threads = 3 };
-	const int result =
-		test_run_with(&config, &seen->hosts.kernel.table, fn, seen);
-
-	assert_int_equal(test_kernel_left(&seen->hosts.kernel), 0);
-	assert_int_equal(atomic_load(&seen->hosts.answers), 0);
-	return result;
+	return test_hosts_run(&seen->hosts, &seen->log, fn, seen);
 }
 
 static int ask(void *value)

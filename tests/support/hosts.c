@@ -3,10 +3,15 @@
 
 #include "base/list.h"
 #include "rota/address.h"
+#include "support/run.h"
 
 #include <netdb.h>
+#include <setjmp.h>
+#include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
+
+#include <cmocka.h>
 
 static struct test_hosts *hosts_of(const struct ri_kernel *table)
 {
@@ -107,4 +112,18 @@ struct test_host *test_hosts_add(struct test_hosts *hosts, const char *name,
 	host->name = name;
 	host->addresses = addresses;
 	return host;
+}
+
+int test_hosts_run(struct test_hosts *hosts, struct test_log *log,
+		   int (*fn)(void *), void *arg)
+{
+	const struct rota_config config = { .log = test_log_write,
+					    .context = log,
+					    .offload_threads = 3 };
+	const int result =
+		test_run_with(&config, &hosts->kernel.table, fn, arg);
+
+	assert_int_equal(test_kernel_left(&hosts->kernel), 0);
+	assert_int_equal(atomic_load(&hosts->answers), 0);
+	return result;
 }

@@ -13,6 +13,7 @@
 #define TEST_SUPPORT_HOSTS_H
 
 #include "support/kernel.h"
+#include "support/log.h"
 #include "support/valve.h"
 
 #include <stdatomic.h>
@@ -42,5 +43,10 @@ void test_hosts_init(struct test_hosts *hosts);
 /* Adds a name; the result may be changed. */
 struct test_host *test_hosts_add(struct test_hosts *hosts, const char *name,
 				 const char *addresses);
+
+/* Runs fn(arg) on an engine of three threads for blocking calls, in this world;
+ * its lines go to the log. Afterwards nothing is left of what was answered. */
+int test_hosts_run(struct test_hosts *hosts, struct test_log *log,
+		   int (*fn)(void *), void *arg);
 
 #endif
