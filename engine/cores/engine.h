@@ -37,8 +37,8 @@ struct ri_worker {
 	bool pinned;            /* it stays on one processor */
 };
 
-/* A place that every worker passes once, when all have come to it; the end, also
- * who told them to quit. */
+/* A place that every worker passes once, when all have come to it; the end,
+ * also who told them to quit. */
 struct ri_barrier {
 	unsigned wanted; /* how many are to come */
 	unsigned count;  /* how many have come */

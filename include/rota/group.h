@@ -205,11 +205,12 @@ static inline struct rota_start rota_start_on(unsigned loop, rota_task_fn *fn)
 
 /* The same as rota_group_spawn, on the loop of this number (loop.h), or with
  * ROTA_LOOP_LEAST on the one with the fewest tasks. -EINVAL: there is no such
- * loop. -EAGAIN also if 16,384 groups of this loop have members elsewhere (fewer
- * in an engine of more than 20 loops: 256 MiB are for that), and from the bounds
- * of that loop, as far as they are known here: should it run out of records or stacks while the task is on its
- * way, the task waits there for one to come free. What tasks inherit (task.h)
- * is handed over: it is the same pointer. */
+ * loop. -EAGAIN also if 16,384 groups of this loop have members elsewhere
+ * (fewer in an engine of more than 20 loops: 256 MiB are for that). -EAGAIN,
+ * -ENOMEM also from the bounds of that loop, as far as they are known here:
+ * should it run out of records or stacks while the task is on its way, the task
+ * waits there for one to come free. What tasks inherit (task.h) is handed over:
+ * it is the same pointer. */
 int rota_group_spawn_on(struct rota_group *group, struct rota_start start,
 			const void *value, const struct rota_site *site)
 	__attribute__((warn_unused_result));
