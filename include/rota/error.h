@@ -35,9 +35,6 @@
  *	             also: there is no such name, no name server answers just
  *	             now, a name server failed (resolve.h has all of them)
  *	-EPIPE       also: the output is being closed
- *	-EOWNERDEAD  the engine is that of the process this one was forked from
- *	-ESRCH       the group that a job names is closed (job.h)
- *	-EBUSY       an engine cannot be stopped, or this thread has one already
  *	-ENOSYS      this kernel is too old for it; the header says from when on
  *	-EINVAL      an argument that cannot be meant: lengths over INT_MAX,
  *	             flags that rota_await refuses, a malformed address
