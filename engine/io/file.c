@@ -4,6 +4,7 @@
 #include "io/starved.h"
 #include "ring/features.h"
 #include "rota/task.h"
+#include "stack/sanitizer.h"
 #include "task/operation.h"
 
 #include <errno.h>
@@ -37,6 +38,7 @@ int rota_close(int fd)
 	if (fd >= 0) {
 		ri_operations_close(ri_tasks_here(), fd);
 		ri_starved_close(ri_tasks_here(), fd);
+		ri_sanitizer_closes(fd);
 	}
 	error = ri_release_await(entry, __func__, fd);
 	ri_starved_wake(ri_tasks_here());

@@ -38,6 +38,8 @@
 #endif
 #if RI_TSAN
 #include <sanitizer/tsan_interface.h>
+/* <sanitizer/linux_syscall_hooks.h>, which gcc does not bring along. */
+void __sanitizer_syscall_pre_impl_close(long fd);
 #endif
 
 #if defined(__has_include)
@@ -55,6 +57,18 @@
 
 /* Instrumented frames are several times as large. */
 #define RI_STACK_SCALE (RI_SANITIZED ? 4 : 1)
+
+/* A descriptor is about to be closed, and not by close(2), which is all that
+ * TSan sees. It takes each use of a descriptor for one of memory: so the next
+ * one of this number, opened on another thread, would be found to race. */
+static inline void ri_sanitizer_closes(int fd)
+{
+#if RI_TSAN
+	__sanitizer_syscall_pre_impl_close(fd);
+#else
+	(void)fd;
+#endif
+}
 
 /* Valgrind runs us: stacks are not handed on, so that use of a dead task's
  * frame shows. */
