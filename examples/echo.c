@@ -72,17 +72,26 @@ static bool is_last_call(struct connection *connection, int told)
 	return true;
 }
 
+static bool is_ready(int fd, short event)
+{
+	struct pollfd ready = { .fd = fd, .events = event };
+
+	return poll(&ready, 1, 0) > 0 && ready.revents & event;
+}
+
 /* A peer that goes on sending has its connection reset by the close, so first
- * it gets all that it is owed. */
+ * it gets all that it is owed. (What is owed to a peer that has reset it, and is
+ * gone, stays so for ever.) */
 static void hang_up(const struct connection *connection)
 {
+	const int fd = connection->fd;
 	int owed = 0;
 
-	while (connection->last_call &&
-	       !ioctl(connection->fd, SIOCOUTQ, &owed) && owed)
+	while (connection->last_call && !is_ready(fd, POLLHUP) &&
+	       !ioctl(fd, SIOCOUTQ, &owed) && owed)
 		if (rota_sleep(ROTA_MILLISECOND))
 			break;
-	rota_close(connection->fd);
+	rota_close(fd);
 }
 
 /* Receives under the idle timeout, if there is one. */
@@ -323,19 +332,12 @@ static int accept_idly(int listener)
 	return fd;
 }
 
-/* Has the kernel accepted one that nobody has taken? Does not wait. */
-static bool has_backlog(int listener)
-{
-	struct pollfd ready = { .fd = listener, .events = POLLIN };
-
-	return poll(&ready, 1, 0) > 0;
-}
-
 /* Takes those that had come before: no more of them than a backlog holds, as
  * others may come as fast as these are served. */
 static void take_backlog(struct lane *lane)
 {
-	for (int i = 0; i <= SOMAXCONN && has_backlog(lane->listener); i++) {
+	for (int i = 0; i <= SOMAXCONN && is_ready(lane->listener, POLLIN);
+	     i++) {
 		const int fd = rota_accept(lane->listener);
 
 		if (fd < 0 || take(lane, fd))
