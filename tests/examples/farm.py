@@ -24,6 +24,7 @@ import unittest
 sys.path.insert(0, os.path.join(os.path.dirname(__file__), "../support"))
 from echo_server import ECHO, PATIENCE, complaints
 
+GRACE = ["--grace-ms", str(PATIENCE * 10000)]  # is not to be over in a test
 CONNECTIONS = 300
 FARMS = 3
 BYSTANDERS = 8
@@ -156,7 +157,7 @@ class Styled:
 
     def setUp(self):
         self.server = subprocess.Popen(
-            [ECHO, "--port", "0", *self.style, *self.options],
+            [ECHO, "--port", "0", *GRACE, *self.style, *self.options],
             stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
         name = self.server.stdout.readline()
         self.port = int(name.rsplit(":", 1)[1])
