@@ -200,6 +200,7 @@ int ri_engine_create(struct rota_engine **out, const struct rota_config *config,
 	set_offload(engine);
 	set_peers(engine, count);
 	place(engine, count);
+	pthread_mutex_init(&engine->starting, NULL);
 	pthread_mutex_init(&engine->mutex, NULL);
 	pthread_cond_init(&engine->moved, NULL);
 	*out = engine;
@@ -216,10 +217,19 @@ void ri_engine_destroy(struct rota_engine *engine)
 	ri_spread_fini(&engine->peers.spread);
 	pthread_cond_destroy(&engine->moved);
 	pthread_mutex_destroy(&engine->mutex);
+	pthread_mutex_destroy(&engine->starting);
 	if (config.allocate)
 		config.release(config.context, engine, bytes);
 	else
 		kernel->unmap(kernel, engine, bytes);
+}
+
+/* With the mutex: until all have come. Returns the first error. */
+static int await(struct rota_engine *engine, const struct ri_barrier *barrier)
+{
+	while (barrier->count < barrier->wanted)
+		pthread_cond_wait(&engine->moved, &engine->mutex);
+	return barrier->error;
 }
 
 int ri_barrier_pass(struct rota_engine *engine, struct ri_barrier *barrier,
@@ -229,9 +239,7 @@ int ri_barrier_pass(struct rota_engine *engine, struct ri_barrier *barrier,
 	barrier->count++;
 	if (!barrier->error)
 		barrier->error = error;
-	while (barrier->count < barrier->wanted)
-		pthread_cond_wait(&engine->moved, &engine->mutex);
-	error = barrier->error;
+	error = await(engine, barrier);
 	pthread_cond_broadcast(&engine->moved);
 	pthread_mutex_unlock(&engine->mutex);
 	return error;
@@ -409,9 +417,7 @@ static int await_start(struct rota_engine *engine)
 	int error;
 
 	pthread_mutex_lock(&engine->mutex);
-	while (engine->started.count < engine->peers.count)
-		pthread_cond_wait(&engine->moved, &engine->mutex);
-	error = engine->started.error;
+	error = await(engine, &engine->started);
 	pthread_mutex_unlock(&engine->mutex);
 	return error;
 }

@@ -74,6 +74,8 @@ struct rota_engine {
 	pthread_t owner;               /* of a guest: the thread that made it */
 	unsigned forks;                /* ri_loop_forks when it was made */
 	struct rota_engine *abandoned; /* the one given up before it */
+	pthread_mutex_t starting;      /* held while a worker sets itself up */
+	int refused;                   /* why one could not; then none tries */
 	pthread_mutex_t mutex;         /* of the barriers */
 	pthread_cond_t moved;          /* one of them was passed */
 	struct ri_barrier started, ended;

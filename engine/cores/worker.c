@@ -131,16 +131,32 @@ void ri_worker_leave(struct ri_worker *worker)
 	ri_abort_hook_set(NULL, NULL);
 }
 
-int ri_worker_start(struct ri_worker *worker)
+/* One after the other, so that what stands in the way of all is told once. */
+static int start_in_turn(struct ri_worker *worker)
 {
 	struct rota_engine *engine = worker->engine;
 	const unsigned index = (unsigned)(worker - engine->workers);
-	const int error = start(worker, index);
+	int error;
+
+	pthread_mutex_lock(&engine->starting);
+	error = engine->refused;
+	if (!error) {
+		error = engine->refused = start(worker, index);
+		if (error && engine->peers.count > 1)
+			ri_log(&engine->log,
+			       "loop %u of %u could not start: %s", index,
+			       engine->peers.count, strerror(-error));
+	}
+	pthread_mutex_unlock(&engine->starting);
+	return error;
+}
+
+int ri_worker_start(struct ri_worker *worker)
+{
+	struct rota_engine *engine = worker->engine;
+	const int error = start_in_turn(worker);
 	int first;
 
-	if (error && engine->peers.count > 1)
-		ri_log(&engine->log, "loop %u of %u could not start: %s", index,
-		       engine->peers.count, strerror(-error));
 	first = ri_barrier_pass(engine, &engine->started, error);
 	if (first && !error)
 		stop(worker);

@@ -292,6 +292,22 @@ static int init_remote(struct ri_tasks *tasks,
 	return error;
 }
 
+/* Memory and the descriptor that wakes the loop are all that is asked for. */
+static void explain(const struct ri_tasks *tasks, int error)
+{
+	if (error == -ENOMEM)
+		ri_log(&tasks->loop.log,
+		       "no memory for the records of %u tasks: "
+		       "config.tasks_max asks for fewer, RLIMIT_AS ('ulimit "
+		       "-v') may be the limit",
+		       tasks->max);
+	else
+		ri_log(&tasks->loop.log,
+		       "no eventfd to wake a loop by (%s): RLIMIT_NOFILE "
+		       "('ulimit -n') may be the limit",
+		       strerror(-error));
+}
+
 int ri_tasks_init(struct ri_tasks *tasks,
 		  const struct ri_tasks_options *options)
 {
@@ -330,11 +346,7 @@ int ri_tasks_init(struct ri_tasks *tasks,
 	if (!error && (error = init_remote(tasks, options)))
 		unmap_tables(tasks);
 	if (error) {
-		ri_log(&options->log,
-		       "no memory for the records of %u tasks (%s): "
-		       "config.tasks_max asks for fewer, RLIMIT_AS ('ulimit "
-		       "-v') may be the limit",
-		       tasks->max, strerror(-error));
+		explain(tasks, error);
 		ri_loop_fini(&tasks->loop);
 	}
 	return error;

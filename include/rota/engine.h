@@ -92,8 +92,8 @@ struct rota_config {
 /* Runs an engine on this thread: fn(arg) is its first task, on loop 0, which is
  * this thread; the other loops have threads of their own. Returns what fn
  * returned, once every task has ended; or why the engine could not start,
- * after one line in the log that names the cause and the mend (whatever had
- * started is undone):
+ * after one line in the log that names the cause and the mend, and with several
+ * loops one that names the first that could not (whatever had started is undone):
  *
  *	-EINVAL   too many loops, jobs or offload threads, a stack size or
  *	          stream buffers out of range, one of allocate and release, an

@@ -323,7 +323,7 @@ static int refuse_ring(const struct ri_kernel *kernel, unsigned entries,
 	return -EMFILE;
 }
 
-static void a_start_that_fails_puts_threads_back(void **state)
+static void a_start_that_fails_puts_its_thread_back(void **state)
 {
 	const struct rota_config config = { .loops = 2,
 					    .log = test_log_nothing };
@@ -334,8 +334,9 @@ static void a_start_that_fails_puts_threads_back(void **state)
 	assert_int_equal(test_run_with(&config, &machine.table, count_loops,
 				       NULL),
 			 -EMFILE);
-	assert_int_equal(pinned_to(), 0x30);
-	assert_int_equal(machine.set_count, 4);
+	/* The other one has not tried. */
+	assert_int_equal(__builtin_popcountl(pinned_to()), 1);
+	assert_int_equal(machine.set_count, 2);
 }
 
 int main(void)
@@ -357,7 +358,7 @@ int main(void)
 			engines_of_one_process_take_turns_with_processors),
 		cmocka_unit_test(
 			where_pinning_is_refused_loops_run_all_the_same),
-		cmocka_unit_test(a_start_that_fails_puts_threads_back),
+		cmocka_unit_test(a_start_that_fails_puts_its_thread_back),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

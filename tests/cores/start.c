@@ -109,6 +109,28 @@ static void the_line_tells_which_loop_could_not_start(void **state)
 				 "of 4 could not start: Too many open files"));
 }
 
+static int refuse_ring(const struct ri_kernel *kernel, unsigned entries,
+		       struct io_uring *ring, struct io_uring_params *params)
+{
+	(void)kernel;
+	(void)entries;
+	(void)ring;
+	(void)params;
+	return -EMFILE;
+}
+
+static void what_stands_in_the_way_of_all_loops_is_told_once(void **state)
+{
+	struct attempt attempt;
+
+	(void)state;
+	attempt_init(&attempt, false);
+	attempt.kernel.table.ring_open = refuse_ring;
+	assert_int_equal(attempt_make(&attempt), -EMFILE);
+	/* why, and which loop */
+	assert_int_equal(attempt.log.lines, 2);
+}
+
 /* Each call of a kind fails once: it starts all the same, or tells why not. */
 static void fail_each(enum test_call call, bool run)
 {
@@ -229,6 +251,8 @@ int main(void)
 		cmocka_unit_test(
 			a_thread_that_cannot_be_started_undoes_the_others),
 		cmocka_unit_test(the_line_tells_which_loop_could_not_start),
+		cmocka_unit_test(
+			what_stands_in_the_way_of_all_loops_is_told_once),
 		cmocka_unit_test(
 			whatever_is_refused_at_the_start_leaves_nothing),
 		cmocka_unit_test(a_config_that_cannot_be_is_refused),
