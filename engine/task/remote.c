@@ -8,10 +8,6 @@
 #include <errno.h>
 #include <string.h>
 
-/* Every which turn a loop that is never idle takes work that any may do: seldom
- * beside its own, which is up to RI_TURN_SWITCHES switches a turn. */
-#define BUSY_TURNS 16
-
 /* How soon a parcel that found no room is tried again: 100 looks a second are
  * no load. */
 #define RETRY_NS ((int64_t)10000000)
@@ -51,7 +47,8 @@ void ri_remotes_fini(struct ri_tasks *tasks)
 			      blocks_max(tasks) * block_bytes(tasks));
 }
 
-int ri_remote_open(struct ri_tasks *tasks, struct rota_group *group)
+/* The group is about to have members elsewhere. 0, -EAGAIN at the bound. */
+static int open_remote(struct ri_tasks *tasks, struct rota_group *group)
 {
 	struct ri_remotes *remotes = &tasks->remotes;
 	struct ri_remote *remote = remotes->free;
@@ -92,7 +89,7 @@ static struct ri_parcel *pack(struct ri_tasks *tasks, struct rota_group *group,
 {
 	struct ri_parcel *parcel;
 
-	if (!group->remote && ri_remote_open(tasks, group) < 0)
+	if (!group->remote && open_remote(tasks, group) < 0)
 		return NULL;
 	parcel = ri_parcel_take(tasks);
 	if (!parcel)
@@ -319,9 +316,8 @@ bool ri_remote_look(struct ri_tasks *tasks, bool idle)
 
 	if (!ri_fifo_empty(&tasks->waiting))
 		return look_again(tasks);
-	/* One that is never idle takes one now and then: all may be so. */
-	if (!idle && ++tasks->busy % BUSY_TURNS)
-		return false;
+	/* One that is never idle takes one each turn, of RI_TURN_SWITCHES: all
+	 * may be so. */
 	mail = take_spread(tasks, idle);
 	if (!mail)
 		return false;
@@ -445,9 +441,8 @@ static void return_slot(struct ri_proxy *proxy)
 	}
 }
 
-void ri_remote_ended(struct ri_tasks *tasks, struct rota_group *group)
+void ri_remote_ended(struct rota_group *group)
 {
-	(void)tasks;
 	if (--group->live == 0 && ri_list_linked(&group->scope.sweep))
 		ri_list_remove(&group->scope.sweep);
 	return_slot(ri_proxy_of(group));

@@ -84,9 +84,6 @@ int ri_remotes_init(struct ri_tasks *tasks);
 /* All groups must be closed. */
 void ri_remotes_fini(struct ri_tasks *tasks);
 
-/* The group is about to have members elsewhere. 0, -EAGAIN at the bound. */
-int ri_remote_open(struct ri_tasks *tasks, struct rota_group *group);
-
 /* The group is closed. */
 void ri_remote_close(struct ri_tasks *tasks, struct rota_group *group);
 
@@ -120,7 +117,7 @@ void ri_remote_judge(struct ri_tasks *tasks, struct rota_task *task,
 		     int result);
 
 /* A member of a proxy has ended. */
-void ri_remote_ended(struct ri_tasks *tasks, struct rota_group *proxy);
+void ri_remote_ended(struct rota_group *proxy);
 
 /* Is this a group of another loop of this engine? */
 static inline bool ri_remote_is(const struct ri_tasks *tasks,

@@ -151,7 +151,6 @@ struct ri_tasks {
 	struct ri_offload *offload; /* the engine's threads that may block */
 	struct ri_fifo waiting;  /* parcels that found no room, by their mail */
 	struct rota_timer room;  /* when they are tried again */
-	unsigned busy;           /* turns in which it was not idle */
 	uint64_t arrived;        /* tasks that came from other loops, so far */
 	struct ri_shares shares; /* names of its groups */
 	struct ri_remotes remotes; /* proxies of its groups, on other loops */

@@ -69,7 +69,7 @@ end_oddly(struct ri_tasks *tasks, struct rota_task *task, int result)
 	struct rota_group *group = retire(tasks, task);
 
 	if (group->proxy)
-		ri_remote_ended(tasks, group);
+		ri_remote_ended(group);
 	else if (has_slot)
 		ri_slot_release(tasks, group);
 	else

@@ -217,8 +217,8 @@ int rota_group_spawn_on(struct rota_group *group, struct rota_start start,
 
 /* The same, on whichever loop first has nothing else to do, this one too: for
  * work that keeps a processor busy. Until then it is queued for all of them;
- * once started it stays where it is. Loops that are never idle take some of it
- * now and then. */
+ * once started it stays where it is. A loop that is never idle takes some of it
+ * now and then: one for some hundred switches. */
 int rota_group_spawn_spread(struct rota_group *group, rota_task_fn *fn,
 			    const void *value, const struct rota_site *site)
 	__attribute__((warn_unused_result));
