@@ -2,6 +2,7 @@
 #include "loop/mail.h"
 
 #include "base/check.h"
+#include "base/rest.h"
 #include "ring/features.h"
 
 #include <errno.h>
@@ -11,16 +12,6 @@
  * or so. A thousand tasks that were sent one by one cost 360 ns each without,
  * 120 with. */
 #define LOOKS 100
-
-/* Tells the processor that this waits. */
-static inline void rest(void)
-{
-#if defined(__x86_64__)
-	__builtin_ia32_pause();
-#elif defined(__aarch64__)
-	__asm__ volatile("isb");
-#endif
-}
 
 static uint64_t wake_name(const struct ri_loop *loop)
 {
@@ -144,7 +135,7 @@ static bool more_comes(const struct ri_loop *loop)
 		if (ri_mailbox_has(&loop->mailbox) ||
 		    ri_ring_ready(&loop->ring))
 			return true;
-		rest();
+		ri_rest();
 	}
 	return false;
 }

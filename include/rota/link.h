@@ -36,4 +36,27 @@ struct rota_mail {
 	void (*deliver)(void *place, struct rota_mail *mail);
 };
 
+/* Keeps tasks of several loops apart while one of them looks at what they
+ * share: for some instructions, never across a switch. */
+struct rota_guard {
+	void *loop;    /* the only one that comes by; NULL: any may */
+	unsigned held; /* somebody is inside; atomic. Not used by one loop */
+};
+
+/* Who waits for something, the first one first. */
+struct rota_line {
+	struct rota_node head; /* of the places */
+	unsigned count;        /* how many */
+};
+
+struct rota_waiter;
+
+/* A place in a line: of a task that waits for one thing, or for one of
+ * several. */
+struct rota_place {
+	struct rota_node link;      /* in the line */
+	struct rota_waiter *waiter; /* who waits here */
+	void *item; /* to or from where an item is copied; else its own */
+};
+
 #endif

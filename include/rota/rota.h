@@ -9,6 +9,7 @@
 #include "rota/address.h"
 #include "rota/await.h"
 #include "rota/callback.h"
+#include "rota/channel.h"
 #include "rota/clock.h"
 #include "rota/deadline.h"
 #include "rota/engine.h"

@@ -56,6 +56,11 @@ struct micro_row {
 	micro_measure_fn *measure; /* instead of own and base, or NULL */
 };
 
+/* All of them (micro_rows.c). */
+#define MICRO_ROWS_MAX 96
+extern const struct micro_row micro_rows[];
+extern const unsigned micro_rows_count;
+
 struct micro_settings {
 	uint64_t rounds;      /* 0: as the row has it */
 	uint64_t ops;         /* 0: as the row has it */
@@ -120,6 +125,9 @@ micro_fn micro_message_asleep_base;
 micro_fn micro_spawn_remote_own;
 micro_fn micro_spread_own;
 micro_fn micro_spread_base;
+micro_fn micro_channel_rendezvous_own;
+micro_fn micro_channel_buffered_own;
+micro_fn micro_channel_across_own;
 micro_fn micro_lines_own;
 micro_fn micro_lines_base;
 micro_fn micro_offload_own;

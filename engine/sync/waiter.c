@@ -1,0 +1,84 @@
+/* SPDX-License-Identifier: MIT */
+#include "sync/waiter.h"
+
+static void told(void *place, struct rota_mail *mail)
+{
+	struct rota_waiter *waiter =
+		ri_container(mail, struct rota_waiter, mail);
+
+	if (waiter->tell)
+		waiter->tell(waiter);
+	else
+		ri_wake(place, waiter->task, waiter->result);
+}
+
+void ri_waiter_tell(struct rota_waiter *waiter)
+{
+	if (&waiter->tasks->loop == ri_loop_here) {
+		waiter->tell(waiter);
+		return;
+	}
+	waiter->mail.deliver = told;
+	ri_loop_post(&waiter->tasks->loop, &waiter->mail);
+}
+
+void ri_line_serve_all(struct rota_guard *guard, struct rota_line *line,
+		       int result)
+{
+	unsigned left = line->count;
+	struct rota_place *place;
+
+	while (left-- && (place = ri_line_take(line))) {
+		ri_guard_leave(guard);
+		ri_waiter_serve(place->waiter, result);
+		ri_guard_enter(guard, "ri_line_serve_all");
+	}
+	ri_guard_leave(guard);
+}
+
+void ri_waiter_interrupt(struct ri_tasks *tasks, struct rota_task *task)
+{
+	struct rota_waiter *waiter =
+		ri_container(task->wait, struct rota_waiter, wait);
+	bool leaves;
+
+	ri_guard_enter(waiter->guard, waiter->wait.what);
+	leaves = ri_list_linked(&waiter->place.link);
+	if (leaves)
+		ri_line_remove(waiter->line, &waiter->place);
+	ri_guard_leave(waiter->guard);
+	if (!leaves)
+		return; /* served: it hears of that */
+	if (waiter->left)
+		waiter->left(waiter);
+	ri_wake(tasks, task, task->scope->code);
+}
+
+int ri_waiter_listen(struct ri_tasks *tasks, bool shared)
+{
+	int error = 0;
+
+	if (shared && !tasks->loop.listening)
+		error = ri_loop_listen(&tasks->loop);
+	if (!error)
+		tasks->loop.outside += shared;
+	return error;
+}
+
+int ri_waiter_stand(struct rota_waiter *waiter)
+{
+	const bool shared = ri_guard_is_shared(waiter->guard);
+	struct ri_tasks *tasks = waiter->tasks;
+	int result = ri_waiter_listen(tasks, shared);
+
+	if (result) {
+		ri_guard_leave(waiter->guard);
+		return result;
+	}
+	waiter->place.waiter = waiter;
+	ri_line_append(waiter->line, &waiter->place);
+	ri_guard_leave(waiter->guard);
+	result = ri_park(tasks, waiter->task, &waiter->wait);
+	ri_waiter_heard(tasks, shared);
+	return result;
+}

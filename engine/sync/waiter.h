@@ -1,0 +1,161 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Waits for each other: a task stands in a line until somebody serves it, on
+ * this loop or on another one.
+ *
+ *	          stand            serve (takes its place off the line)
+ *	running ---------> in line ------------------------------------> served
+ *	                     |  \__ interrupt (takes its own place off) _/
+ *
+ * Lines are looked at and changed under their guard only. Who takes a place
+ * off, and nobody else, ends the wait: so either it was served, or it left,
+ * never both and never neither. A waiter that was served stays where it is
+ * until its loop has heard, so what brings the news lives in its frame.
+ *
+ * Of a select each arm has a place, and the first one that is claimed is it
+ * (sync/select.c): a place whose select has another one is dropped by whoever
+ * comes across it.
+ *
+ * Nobody is woken under a guard: a loop that sleeps is woken by the kernel.
+ */
+#ifndef RI_SYNC_WAITER_H
+#define RI_SYNC_WAITER_H
+
+#include "sync/guard.h"
+#include "task/park.h"
+
+struct rota_waiter {
+	struct ri_wait wait;      /* what its task is parked on */
+	struct rota_place place;  /* where it stands; a select: its arms */
+	struct rota_task *task;   /* who waits */
+	struct ri_tasks *tasks;   /* on this loop */
+	struct rota_guard *guard; /* of the line */
+	struct rota_line *line;   /* in which it stands */
+	/* Those behind may have their turn, as it has left early; or NULL. */
+	void (*left)(struct rota_waiter *waiter);
+	/* A select's: it was served. NULL: it is none. */
+	void (*tell)(struct rota_waiter *waiter);
+	struct rota_place *won; /* ... and this was claimed; atomic */
+	struct rota_mail mail;  /* tells its loop that it was served */
+	int result;             /* ... with this */
+	unsigned amount;        /* what it waits for, of the object's own */
+};
+
+static inline void ri_line_init(struct rota_line *line)
+{
+	ri_list_init(&line->head);
+	line->count = 0;
+}
+
+/* Under the guard, as all about lines. */
+static inline bool ri_line_empty(const struct rota_line *line)
+{
+	return ri_list_empty(&line->head);
+}
+
+static inline void ri_line_append(struct rota_line *line,
+				  struct rota_place *place)
+{
+	ri_list_append(&line->head, &place->link);
+	line->count++;
+}
+
+static inline void ri_line_remove(struct rota_line *line,
+				  struct rota_place *place)
+{
+	ri_list_remove(&place->link);
+	line->count--;
+}
+
+/* It is served, if it is still to be. */
+static inline bool ri_place_claim(struct rota_place *place)
+{
+	struct rota_place *none = NULL;
+
+	if (__builtin_expect(!place->waiter->tell, 1))
+		return true;
+	/* acquire and release: what the select wrote about its arms before is
+	 * seen by who serves one of them, and the other way round */
+	return __atomic_compare_exchange_n(&place->waiter->won, &none, place,
+					   false, __ATOMIC_ACQ_REL,
+					   __ATOMIC_RELAXED);
+}
+
+/* The first one that is to be served; it stays where it is. NULL: nobody. */
+static inline struct rota_waiter *ri_line_first(const struct rota_line *line)
+{
+	struct rota_node *node = line->head.next;
+
+	if (node == &line->head)
+		return NULL;
+	return ri_container(node, struct rota_place, link)->waiter;
+}
+
+/* Takes the first one off, which is the caller's to serve: NULL: nobody. */
+static inline struct rota_place *ri_line_take(struct rota_line *line)
+{
+	struct rota_node *node;
+
+	while ((node = ri_list_take(&line->head))) {
+		struct rota_place *place =
+			ri_container(node, struct rota_place, link);
+
+		line->count--;
+		if (ri_place_claim(place))
+			return place;
+	}
+	return NULL;
+}
+
+/* Serves one on another loop, or a select. */
+void ri_waiter_tell(struct rota_waiter *waiter);
+
+/* Ends the wait of one that was taken off its line, with this result. Outside
+ * of the guard; the waiter is not to be touched afterwards. */
+static inline void ri_waiter_serve(struct rota_waiter *waiter, int result)
+{
+	waiter->result = result;
+	if (__builtin_expect(
+		    &waiter->tasks->loop == ri_loop_here && !waiter->tell, 1))
+		ri_wake(waiter->tasks, waiter->task, result);
+	else
+		ri_waiter_tell(waiter);
+}
+
+/* Serves everybody who stands in line now. Called with the guard entered, which
+ * it leaves. */
+void ri_line_serve_all(struct rota_guard *guard, struct rota_line *line,
+		       int result);
+
+/* Ends the wait of one whose task is cancelled, unless it was served. */
+void ri_waiter_interrupt(struct ri_tasks *tasks, struct rota_task *task);
+
+/* The running task's, about to stand in this line. */
+static inline struct rota_waiter ri_waiter_make(struct rota_task *self,
+						const char *verb,
+						struct rota_guard *guard,
+						struct rota_line *line)
+{
+	return (struct rota_waiter){
+		.wait = { .what = verb, .interrupt = ri_waiter_interrupt },
+		.task = self,
+		.tasks = ri_tasks_here(),
+		.guard = guard,
+		.line = line,
+	};
+}
+
+/* The waits that end when others say so: a loop that is alone has to be able to
+ * hear it. Around a park. 0, or -errno: it cannot (ri_loop_listen). */
+int ri_waiter_listen(struct ri_tasks *tasks, bool shared);
+static inline void ri_waiter_heard(struct ri_tasks *tasks, bool shared)
+{
+	tasks->loop.outside -= shared;
+}
+
+/* Stands in its line and waits; the guard is entered, and left. Returns the
+ * result that it was served with, or the task's code, or what ri_waiter_listen
+ * returned. */
+int ri_waiter_stand(struct rota_waiter *waiter);
+
+#endif
