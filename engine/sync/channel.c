@@ -7,84 +7,90 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Items are mostly a pointer or two: a call would cost more than the copy. */
-static inline void copy(void *to, const void *from, size_t bytes)
-{
-	if (bytes == 8)
-		memcpy(to, from, 8);
-	else if (bytes == 16)
-		memcpy(to, from, 16);
-	else if (bytes == 4)
-		memcpy(to, from, 4);
-	else
-		memcpy(to, from, bytes);
-}
+/* Most channels are used on one loop, and most items are a pointer or a number.
+ * For those there is a way of their own through all of this, in which nothing is
+ * locked and the size is known: a copy that is a call costs as much as all the
+ * rest. */
+#define INLINE inline __attribute__((always_inline))
+#define WORD_BYTES sizeof(uint64_t)
 
-static inline char *item_at(struct rota_channel *channel, size_t index)
+static INLINE char *item_at(struct rota_channel *channel, size_t index,
+			    size_t bytes)
 {
 	if (index >= channel->capacity)
 		index -= channel->capacity;
-	return channel->items + index * channel->item_bytes;
+	return channel->items + index * bytes;
 }
 
-static inline void push(struct rota_channel *channel, const void *item)
+static INLINE void push(struct rota_channel *channel, const void *item,
+			size_t bytes)
 {
-	copy(item_at(channel, channel->first + channel->depth), item,
-	     channel->item_bytes);
+	memcpy(item_at(channel, channel->first + channel->depth, bytes), item,
+	       bytes);
 	channel->depth++;
 }
 
-static inline void pop(struct rota_channel *channel, void *item)
+static INLINE void pop(struct rota_channel *channel, void *item, size_t bytes)
 {
-	copy(item, item_at(channel, channel->first), channel->item_bytes);
+	memcpy(item, item_at(channel, channel->first, bytes), bytes);
 	if (++channel->first == channel->capacity)
 		channel->first = 0;
 	channel->depth--;
 }
 
-inline int ri_channel_put(struct rota_channel *channel, const void *item,
-			  struct ri_handed *handed)
+static INLINE int put(struct rota_channel *channel, const void *item,
+		      size_t bytes, struct rota_waiter **served)
 {
 	struct rota_place *place;
 
-	handed->served = NULL;
+	*served = NULL;
 	if (__builtin_expect(!channel->receivers, 0))
 		return -EPIPE;
 	place = ri_line_take(&channel->receiving);
 	if (place) {
-		copy(place->item, item, channel->item_bytes);
-		handed->served = place->waiter;
-		handed->served_result = 1;
+		memcpy(place->item, item, bytes);
+		*served = place->waiter;
 		return 0;
 	}
 	if (channel->depth == channel->capacity)
 		return -EAGAIN;
-	push(channel, item);
+	push(channel, item, bytes);
 	return 0;
 }
 
-inline int ri_channel_take(struct rota_channel *channel, void *item,
-			   struct ri_handed *handed)
+static INLINE int take(struct rota_channel *channel, void *item, size_t bytes,
+		       struct rota_waiter **served)
 {
-	struct rota_place *place;
 	const bool stored = channel->depth > 0;
+	struct rota_place *place;
 
-	handed->served = NULL;
 	if (stored)
-		pop(channel, item);
+		pop(channel, item, bytes);
+	*served = NULL;
 	place = ri_line_take(&channel->sending);
-	if (place) {
+	if (!place) {
 		if (stored)
-			push(channel, place->item);
-		else
-			copy(item, place->item, channel->item_bytes);
-		handed->served = place->waiter;
-		handed->served_result = 0;
-		return 1;
+			return 1;
+		return channel->senders ? -EAGAIN : 0;
 	}
 	if (stored)
-		return 1;
-	return channel->senders ? -EAGAIN : 0;
+		push(channel, place->item, bytes);
+	else
+		memcpy(item, place->item, bytes);
+	*served = place->waiter;
+	return 1;
+}
+
+int ri_channel_put(struct rota_channel *channel, const void *item,
+		   struct rota_waiter **served)
+{
+	return put(channel, item, channel->item_bytes, served);
+}
+
+int ri_channel_take(struct rota_channel *channel, void *item,
+		    struct rota_waiter **served)
+{
+	return take(channel, item, channel->item_bytes, served);
 }
 
 size_t rota_channel_bytes(const struct rota_channel_options *options)
@@ -112,7 +118,9 @@ int rota_channel_open_at(const struct rota_channel_options *options,
 	if (!bytes || !sender || !receiver ||
 	    (uintptr_t)options->memory % alignof(struct rota_channel))
 		return -EINVAL;
-	channel = options->memory ? options->memory : malloc(bytes);
+	channel = options->memory;
+	if (!channel) /* between loops each line of the cache counts */
+		channel = aligned_alloc(64, (bytes + 63) & ~(size_t)63);
 	if (!channel)
 		return -ENOMEM;
 	*channel = (struct rota_channel){
@@ -129,6 +137,8 @@ int rota_channel_open_at(const struct rota_channel_options *options,
 		.allocated = !options->memory,
 	};
 	ri_guard_init(&channel->guard, options->local);
+	if (options->item_bytes == WORD_BYTES)
+		channel->quick = channel->guard.loop;
 	ri_line_init(&channel->sending);
 	ri_line_init(&channel->receiving);
 	sender->channel = channel;
@@ -144,84 +154,119 @@ void ri_channel_closed(const char *verb)
 		 verb, ri_loop_here ? "of a loop" : "without a loop");
 }
 
-/* It could not go at once: stands in line. `item` is what goes or comes. */
-static int stand(struct rota_channel *channel, struct rota_task *self,
-		 const char *verb, struct rota_line *line, void *item)
-{
-	struct rota_waiter waiter =
-		ri_waiter_make(self, verb, &channel->guard, line);
+static const char sends[] = "rota_channel_send";
+static const char receives[] = "rota_channel_receive";
 
+/* It could not go at once: stands in line. `item` is what goes or comes. */
+static __attribute__((noinline)) int stand(struct rota_channel *channel,
+					   struct rota_task *self,
+					   struct rota_line *line, void *item)
+{
+	struct rota_waiter waiter;
+
+	ri_waiter_init(&waiter, ri_tasks_here(), self,
+		       line == &channel->sending ? sends : receives);
 	waiter.place.item = item;
-	return ri_waiter_stand(&waiter);
+	return ri_waiter_stand(&waiter, &channel->guard, line);
+}
+
+static INLINE void serve(struct rota_waiter *waiter, int result, bool quick)
+{
+	if (!waiter)
+		return;
+	if (quick && __builtin_expect(!waiter->tell, 1))
+		ri_wake(waiter->tasks, waiter->task, result);
+	else
+		ri_waiter_serve(waiter, result);
+}
+
+static INLINE int send_item(struct rota_channel *channel,
+			    struct rota_task *self, const void *item,
+			    bool quick)
+{
+	struct rota_waiter *served;
+	int result;
+
+	if (!quick)
+		ri_guard_enter(&channel->guard, sends);
+	result = put(channel, item, quick ? WORD_BYTES : channel->item_bytes,
+		     &served);
+	if (result == -EAGAIN && self)
+		return stand(channel, self, &channel->sending,
+			     (void *)(uintptr_t)item);
+	if (!quick)
+		ri_guard_leave(&channel->guard);
+	serve(served, RI_CHANNEL_RECEIVED, quick);
+	return result;
+}
+
+/* Without a task it does not wait. */
+static __attribute__((noinline)) int
+send_any(struct rota_channel *channel, struct rota_task *self, const void *item)
+{
+	ri_channel_check(channel, sends);
+	return send_item(channel, self, item, false);
 }
 
 int rota_channel_send(const struct rota_sender *sender, const void *item)
 {
-	struct rota_task *self = ri_task_self("rota_channel_send");
-	struct rota_channel *channel =
-		ri_channel_of(sender->channel, "rota_channel_send");
-	struct ri_handed handed;
-	int result;
+	struct rota_task *self = ri_task_self(sends);
+	struct rota_channel *channel = sender->channel;
 
 	ri_task_check_scope(self);
 	if (__builtin_expect(self->scope->code != 0, 0))
 		return self->scope->code;
-	ri_guard_enter(&channel->guard, "rota_channel_send");
-	result = ri_channel_put(channel, item, &handed);
-	if (result == -EAGAIN)
-		return stand(channel, self, "rota_channel_send",
-			     &channel->sending, (void *)(uintptr_t)item);
-	ri_guard_leave(&channel->guard);
-	ri_handed_serve(&handed);
-	return result;
+	if (channel && channel->quick == ri_loop_here)
+		return send_item(channel, self, item, true);
+	return send_any(channel, self, item);
 }
 
 int rota_channel_try_send(const struct rota_sender *sender, const void *item)
 {
-	struct rota_channel *channel = ri_channel_of(sender->channel, __func__);
-	struct ri_handed handed;
+	return send_any(sender->channel, NULL, item);
+}
+
+static INLINE int receive_item(struct rota_channel *channel,
+			       struct rota_task *self, void *item, bool quick)
+{
+	struct rota_waiter *served;
 	int result;
 
-	ri_guard_enter(&channel->guard, __func__);
-	result = ri_channel_put(channel, item, &handed);
-	ri_guard_leave(&channel->guard);
-	ri_handed_serve(&handed);
+	if (!quick)
+		ri_guard_enter(&channel->guard, receives);
+	result = take(channel, item, quick ? WORD_BYTES : channel->item_bytes,
+		      &served);
+	if (result == -EAGAIN && self)
+		return stand(channel, self, &channel->receiving, item);
+	if (!quick)
+		ri_guard_leave(&channel->guard);
+	serve(served, RI_CHANNEL_SENT, quick);
 	return result;
+}
+
+static __attribute__((noinline)) int
+receive_any(struct rota_channel *channel, struct rota_task *self, void *item)
+{
+	ri_channel_check(channel, receives);
+	return receive_item(channel, self, item, false);
 }
 
 int rota_channel_receive(const struct rota_receiver *receiver, void *item)
 {
-	struct rota_task *self = ri_task_self("rota_channel_receive");
-	struct rota_channel *channel =
-		ri_channel_of(receiver->channel, "rota_channel_receive");
-	struct ri_handed handed;
-	int result;
+	struct rota_task *self = ri_task_self(receives);
+	struct rota_channel *channel = receiver->channel;
 
 	ri_task_check_scope(self);
 	if (__builtin_expect(self->scope->code != 0, 0))
 		return self->scope->code;
-	ri_guard_enter(&channel->guard, "rota_channel_receive");
-	result = ri_channel_take(channel, item, &handed);
-	if (result == -EAGAIN)
-		return stand(channel, self, "rota_channel_receive",
-			     &channel->receiving, item);
-	ri_guard_leave(&channel->guard);
-	ri_handed_serve(&handed);
-	return result;
+	if (channel && channel->quick == ri_loop_here)
+		return receive_item(channel, self, item, true);
+	return receive_any(channel, self, item);
 }
 
 int rota_channel_try_receive(const struct rota_receiver *receiver, void *item)
 {
-	struct rota_channel *channel =
-		ri_channel_of(receiver->channel, __func__);
-	struct ri_handed handed;
-	int result;
-
-	ri_guard_enter(&channel->guard, __func__);
-	result = ri_channel_take(channel, item, &handed);
-	ri_guard_leave(&channel->guard);
-	ri_handed_serve(&handed);
-	return result;
+	return receive_any(receiver->channel, NULL, item);
 }
 
 static void share(struct rota_channel *channel, unsigned *ends,
@@ -235,7 +280,8 @@ static void share(struct rota_channel *channel, unsigned *ends,
 
 struct rota_sender rota_sender_share(const struct rota_sender *sender)
 {
-	struct rota_channel *channel = ri_channel_of(sender->channel, __func__);
+	struct rota_channel *channel =
+		ri_channel_check(sender->channel, __func__);
 
 	share(channel, &channel->senders, __func__);
 	return *sender;
@@ -244,7 +290,7 @@ struct rota_sender rota_sender_share(const struct rota_sender *sender)
 struct rota_receiver rota_receiver_share(const struct rota_receiver *receiver)
 {
 	struct rota_channel *channel =
-		ri_channel_of(receiver->channel, __func__);
+		ri_channel_check(receiver->channel, __func__);
 
 	share(channel, &channel->receivers, __func__);
 	return *receiver;
@@ -258,8 +304,10 @@ static void let_go(struct rota_channel *channel, const char *verb)
 
 	ri_guard_enter(&channel->guard, verb);
 	last = --channel->holds == 0;
-	if (last)
+	if (last) {
 		channel->state = RI_CHANNEL_GONE;
+		channel->quick = NULL;
+	}
 	ri_guard_leave(&channel->guard);
 	if (last && allocated)
 		free(channel);
@@ -267,7 +315,8 @@ static void let_go(struct rota_channel *channel, const char *verb)
 
 void rota_sender_close(struct rota_sender *sender)
 {
-	struct rota_channel *channel = ri_channel_of(sender->channel, __func__);
+	struct rota_channel *channel =
+		ri_channel_check(sender->channel, __func__);
 
 	sender->channel = NULL;
 	ri_guard_enter(&channel->guard, __func__);
@@ -285,7 +334,8 @@ static void throw_away(struct rota_channel *channel)
 {
 	for (; channel->depth; channel->depth--) {
 		if (channel->discard)
-			channel->discard(item_at(channel, channel->first),
+			channel->discard(item_at(channel, channel->first,
+						 channel->item_bytes),
 					 channel->context);
 		if (++channel->first == channel->capacity)
 			channel->first = 0;
@@ -295,7 +345,7 @@ static void throw_away(struct rota_channel *channel)
 void rota_receiver_close(struct rota_receiver *receiver)
 {
 	struct rota_channel *channel =
-		ri_channel_of(receiver->channel, __func__);
+		ri_channel_check(receiver->channel, __func__);
 	bool last;
 
 	receiver->channel = NULL;
@@ -332,11 +382,11 @@ static struct rota_channel_state inspect(struct rota_channel *channel,
 
 struct rota_channel_state rota_sender_inspect(const struct rota_sender *sender)
 {
-	return inspect(ri_channel_of(sender->channel, __func__), __func__);
+	return inspect(ri_channel_check(sender->channel, __func__), __func__);
 }
 
 struct rota_channel_state
 rota_receiver_inspect(const struct rota_receiver *receiver)
 {
-	return inspect(ri_channel_of(receiver->channel, __func__), __func__);
+	return inspect(ri_channel_check(receiver->channel, __func__), __func__);
 }

@@ -21,7 +21,8 @@ enum ri_channel_state {
 };
 
 struct rota_channel {
-	struct rota_guard guard;    /* of what follows */
+	struct rota_guard guard; /* of what follows */
+	void *quick; /* its loop, if it is one's alone and items are words */
 	struct rota_line sending;   /* who waits to send */
 	struct rota_line receiving; /* who waits to receive */
 	size_t depth;               /* items in the ring */
@@ -40,36 +41,28 @@ struct rota_channel {
 	alignas(16) char items[]; /* the ring */
 };
 
-/* What a channel says at once. `served` is who is to be served then, outside of
- * the guard, with `served_result`; NULL: nobody. */
-struct ri_handed {
-	struct rota_waiter *served;
-	int served_result;
-};
-
 /* Aborts: the end is closed. */
 __attribute__((cold, noreturn)) void ri_channel_closed(const char *verb);
 
 /* The channel of an end that is open. */
-static inline struct rota_channel *ri_channel_of(struct rota_channel *channel,
-						 const char *verb)
+static inline struct rota_channel *
+ri_channel_check(struct rota_channel *channel, const char *verb)
 {
 	if (__builtin_expect(!channel || channel->state != RI_CHANNEL_OPEN, 0))
 		ri_channel_closed(verb);
 	return channel;
 }
 
-/* Under the guard: hands an item over, or takes one. What the verb returns, or
- * -EAGAIN. */
+/* Under the guard: hands an item over, or takes one. Returns what the verb
+ * returns, or -EAGAIN. *served is who goes on by it: to be served outside of the
+ * guard, with RI_CHANNEL_RECEIVED or _SENT; NULL: nobody. */
 int ri_channel_put(struct rota_channel *channel, const void *item,
-		   struct ri_handed *handed);
+		   struct rota_waiter **served);
 int ri_channel_take(struct rota_channel *channel, void *item,
-		    struct ri_handed *handed);
+		    struct rota_waiter **served);
 
-static inline void ri_handed_serve(const struct ri_handed *handed)
-{
-	if (handed->served)
-		ri_waiter_serve(handed->served, handed->served_result);
-}
+/* What who waited returns. */
+#define RI_CHANNEL_RECEIVED 1
+#define RI_CHANNEL_SENT 0
 
 #endif

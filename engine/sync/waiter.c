@@ -54,31 +54,13 @@ void ri_waiter_interrupt(struct ri_tasks *tasks, struct rota_task *task)
 	ri_wake(tasks, task, task->scope->code);
 }
 
-int ri_waiter_listen(struct ri_tasks *tasks, bool shared)
+int ri_waiter_listen(struct ri_tasks *tasks)
 {
 	int error = 0;
 
-	if (shared && !tasks->loop.listening)
+	if (!tasks->loop.listening)
 		error = ri_loop_listen(&tasks->loop);
 	if (!error)
-		tasks->loop.outside += shared;
+		tasks->loop.outside++;
 	return error;
-}
-
-int ri_waiter_stand(struct rota_waiter *waiter)
-{
-	const bool shared = ri_guard_is_shared(waiter->guard);
-	struct ri_tasks *tasks = waiter->tasks;
-	int result = ri_waiter_listen(tasks, shared);
-
-	if (result) {
-		ri_guard_leave(waiter->guard);
-		return result;
-	}
-	waiter->place.waiter = waiter;
-	ri_line_append(waiter->line, &waiter->place);
-	ri_guard_leave(waiter->guard);
-	result = ri_park(tasks, waiter->task, &waiter->wait);
-	ri_waiter_heard(tasks, shared);
-	return result;
 }

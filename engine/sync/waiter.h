@@ -112,7 +112,8 @@ void ri_waiter_tell(struct rota_waiter *waiter);
 
 /* Ends the wait of one that was taken off its line, with this result. Outside
  * of the guard; the waiter is not to be touched afterwards. */
-static inline void ri_waiter_serve(struct rota_waiter *waiter, int result)
+static inline __attribute__((always_inline)) void
+ri_waiter_serve(struct rota_waiter *waiter, int result)
 {
 	waiter->result = result;
 	if (__builtin_expect(
@@ -130,32 +131,48 @@ void ri_line_serve_all(struct rota_guard *guard, struct rota_line *line,
 /* Ends the wait of one whose task is cancelled, unless it was served. */
 void ri_waiter_interrupt(struct ri_tasks *tasks, struct rota_task *task);
 
-/* The running task's, about to stand in this line. */
-static inline struct rota_waiter ri_waiter_make(struct rota_task *self,
-						const char *verb,
-						struct rota_guard *guard,
-						struct rota_line *line)
+/* The running task's, about to stand in a line of this guard. In place, and
+ * no more than what is read: it is made for each wait. */
+static inline __attribute__((always_inline)) void
+ri_waiter_init(struct rota_waiter *waiter, struct ri_tasks *tasks,
+	       struct rota_task *self, const char *verb)
 {
-	return (struct rota_waiter){
-		.wait = { .what = verb, .interrupt = ri_waiter_interrupt },
-		.task = self,
-		.tasks = ri_tasks_here(),
-		.guard = guard,
-		.line = line,
-	};
+	waiter->wait.what = verb;
+	waiter->wait.interrupt = ri_waiter_interrupt;
+	waiter->place.waiter = waiter;
+	waiter->task = self;
+	waiter->tasks = tasks;
+	waiter->left = NULL;
+	waiter->tell = NULL;
 }
 
-/* The waits that end when others say so: a loop that is alone has to be able to
- * hear it. Around a park. 0, or -errno: it cannot (ri_loop_listen). */
-int ri_waiter_listen(struct ri_tasks *tasks, bool shared);
-static inline void ri_waiter_heard(struct ri_tasks *tasks, bool shared)
-{
-	tasks->loop.outside -= shared;
-}
+/* Another loop, or a thread that has none, may end the wait: a loop that is
+ * alone has to be able to hear it. Around a park; 0 or -errno. */
+int ri_waiter_listen(struct ri_tasks *tasks);
 
-/* Stands in its line and waits; the guard is entered, and left. Returns the
+/* Stands in a line and waits; the guard is entered, and left. The verb has
+ * checked the scope of its task (ri_task_check_scope). Returns the
  * result that it was served with, or the task's code, or what ri_waiter_listen
  * returned. */
-int ri_waiter_stand(struct rota_waiter *waiter);
+static inline __attribute__((always_inline)) int
+ri_waiter_stand(struct rota_waiter *waiter, struct rota_guard *guard,
+		struct rota_line *line)
+{
+	const bool shared = ri_guard_is_shared(guard);
+	struct ri_tasks *tasks = waiter->tasks;
+	int result;
+
+	if (__builtin_expect(shared, 0) && (result = ri_waiter_listen(tasks))) {
+		ri_guard_leave(guard);
+		return result;
+	}
+	waiter->guard = guard;
+	waiter->line = line;
+	ri_line_append(line, &waiter->place);
+	ri_guard_leave(guard);
+	result = ri_park_checked(tasks, waiter->task, &waiter->wait);
+	tasks->loop.outside -= shared;
+	return result;
+}
 
 #endif

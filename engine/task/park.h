@@ -50,17 +50,25 @@ ri_task_leave(struct ri_tasks *tasks, struct rota_task *self)
 	ri_loop_leave(&tasks->loop, &self->fiber);
 }
 
-/* Parks the running task until it is woken. Returns the result. */
-static inline int ri_park(struct ri_tasks *tasks, struct rota_task *self,
-			  struct ri_wait *wait)
+/* Parks the running task until it is woken, where the scope was checked by who
+ * calls this. Returns the result. */
+static inline int ri_park_checked(struct ri_tasks *tasks,
+				  struct rota_task *self, struct ri_wait *wait)
 {
 	ri_assert(!self->wait, "%s is parked already", ri_task_name(self));
-	ri_task_check_scope(self);
 	wait->since_ns = tasks->loop.now_ns;
 	self->wait = wait;
 	tasks->parked++;
 	ri_task_leave(tasks, self);
 	return self->result;
+}
+
+/* Parks the running task until it is woken. Returns the result. */
+static inline int ri_park(struct ri_tasks *tasks, struct rota_task *self,
+			  struct ri_wait *wait)
+{
+	ri_task_check_scope(self);
+	return ri_park_checked(tasks, self, wait);
 }
 
 /* Parks the running task without a stack, in a scope of its own that is not on
