@@ -110,6 +110,10 @@ struct ri_kernel {
 	 * text is terminated */
 	int (*read_text)(const struct ri_kernel *kernel, const char *path,
 			 char *text, size_t bytes);
+	/* poll(2) of one descriptor, without a wait: the events, 0 if there is
+	 * none */
+	int (*poll_now)(const struct ri_kernel *kernel, int fd,
+			unsigned events);
 	/* bind(2), listen(2), setsockopt(2), getsockopt(2), getsockname(2),
 	 * getpeername(2): what the ring of Linux 6.1 has no operations for,
 	 * and what does not block */

@@ -66,6 +66,7 @@ static int init_tasks(struct ri_worker *worker, unsigned index)
 		.peers = &engine->peers,
 		.offload = &engine->offload,
 		.index = index,
+		.seed = config->seed,
 		.open = engine->open,
 		.stepped = engine->kind == RI_ENGINE_GUEST,
 	};

@@ -10,6 +10,7 @@
 #include <linux/futex.h>
 #include <liburing.h>
 #include <netdb.h>
+#include <poll.h>
 #include <signal.h>
 #include <sys/eventfd.h>
 #include <sys/ioctl.h>
@@ -132,6 +133,20 @@ static int socket_listen(const struct ri_kernel *kernel, int fd, int backlog)
 {
 	(void)kernel;
 	return or_errno(listen(fd, backlog));
+}
+
+static int poll_now(const struct ri_kernel *kernel, int fd, unsigned events)
+{
+	struct pollfd one = { .fd = fd, .events = (short)events };
+	int count;
+
+	(void)kernel;
+	count = poll(&one, 1, 0);
+	if (count < 0)
+		return -errno;
+	if (one.revents & POLLNVAL)
+		return -EBADF;
+	return count ? one.revents : 0;
 }
 
 static int set_option(const struct ri_kernel *kernel,
@@ -367,6 +382,7 @@ const struct ri_kernel ri_kernel_linux = {
 	.read_text = read_text,
 	.bind = socket_bind,
 	.listen = socket_listen,
+	.poll_now = poll_now,
 	.set_option = set_option,
 	.get_option = get_option,
 	.local_address = local_address,

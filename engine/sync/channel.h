@@ -61,6 +61,20 @@ int ri_channel_put(struct rota_channel *channel, const void *item,
 int ri_channel_take(struct rota_channel *channel, void *item,
 		    struct rota_waiter **served);
 
+/* Under the guard: would it be done? Who stands in line may still be claimed
+ * elsewhere. */
+static inline bool ri_channel_can_put(struct rota_channel *channel)
+{
+	return channel->depth < channel->capacity || !channel->receivers ||
+	       ri_line_is_live(&channel->receiving);
+}
+
+static inline bool ri_channel_can_take(struct rota_channel *channel)
+{
+	return channel->depth || !channel->senders ||
+	       ri_line_is_live(&channel->sending);
+}
+
 /* What who waited returns. */
 #define RI_CHANNEL_RECEIVED 1
 #define RI_CHANNEL_SENT 0

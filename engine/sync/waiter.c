@@ -36,6 +36,19 @@ void ri_line_serve_all(struct rota_guard *guard, struct rota_line *line,
 	ri_guard_leave(guard);
 }
 
+void ri_line_check_empty(const struct rota_line *line, const char *verb)
+{
+	const struct rota_waiter *first = ri_line_first(line);
+	const struct rota_task *task;
+
+	if (!first)
+		return;
+	task = first->task;
+	ri_abort(task->site->file, task->site->line,
+		 "%s: task %s (spawned here) waits for it in %s", verb,
+		 ri_task_name(task), first->wait.what);
+}
+
 void ri_waiter_interrupt(struct ri_tasks *tasks, struct rota_task *task)
 {
 	struct rota_waiter *waiter =

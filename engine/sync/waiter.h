@@ -91,6 +91,22 @@ static inline struct rota_waiter *ri_line_first(const struct rota_line *line)
 	return ri_container(node, struct rota_place, link)->waiter;
 }
 
+/* Is there anybody who is still to be served? Drops those that are not. */
+static inline bool ri_line_is_live(struct rota_line *line)
+{
+	struct rota_waiter *first;
+
+	while ((first = ri_line_first(line))) {
+		/* relaxed: who claims it is not waited for */
+		if (!first->tell ||
+		    !__atomic_load_n(&first->won, __ATOMIC_RELAXED))
+			return true;
+		ri_list_take(&line->head);
+		line->count--;
+	}
+	return false;
+}
+
 /* Takes the first one off, which is the caller's to serve: NULL: nobody. */
 static inline struct rota_place *ri_line_take(struct rota_line *line)
 {
@@ -106,6 +122,10 @@ static inline struct rota_place *ri_line_take(struct rota_line *line)
 	}
 	return NULL;
 }
+
+/* Aborts, naming the first one, if somebody stands there: what the line is of
+ * is about to end. Under the guard. */
+void ri_line_check_empty(const struct rota_line *line, const char *verb);
 
 /* Serves one on another loop, or a select. */
 void ri_waiter_tell(struct rota_waiter *waiter);

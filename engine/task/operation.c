@@ -81,11 +81,10 @@ static int decode_interrupted(const struct rota_task *self)
 }
 
 static inline __attribute__((always_inline)) int
-await(struct io_uring_sqe *entry, const char *verb, int fd, unsigned flags)
+await(struct io_uring_sqe *entry, struct ri_wait *wait, int fd, unsigned flags)
 {
-	struct rota_task *self = ri_task_self(verb);
+	struct rota_task *self = ri_task_self(wait->what);
 	struct ri_tasks *tasks = ri_tasks_here();
-	struct ri_wait wait = { .what = verb };
 
 	ri_assert(!(self->fiber.flags & RI_TASK_IN_FLIGHT),
 		  "%s has an operation in flight", ri_task_name(self));
@@ -97,7 +96,7 @@ await(struct io_uring_sqe *entry, const char *verb, int fd, unsigned flags)
 	if (fd >= 0)
 		ri_chain_push(bucket_of(tasks, fd), &self->sharing);
 	tasks->loop.in_flight++;
-	ri_park(tasks, self, &wait);
+	ri_park(tasks, self, wait);
 	if (self->fd >= 0)
 		ri_chain_remove(&self->sharing);
 	if (__builtin_expect(self->fiber.flags & RI_TASK_INTERRUPTED, 0))
@@ -107,7 +106,14 @@ await(struct io_uring_sqe *entry, const char *verb, int fd, unsigned flags)
 
 int ri_verb_await(struct io_uring_sqe *entry, const char *verb, int fd)
 {
-	return await(entry, verb, fd, 0);
+	struct ri_wait wait = { .what = verb };
+
+	return await(entry, &wait, fd, 0);
+}
+
+int ri_wait_await(struct io_uring_sqe *entry, struct ri_wait *wait, int fd)
+{
+	return await(entry, wait, fd, 0);
 }
 
 struct io_uring_sqe *ri_release_begin(const char *verb)
@@ -122,7 +128,9 @@ struct io_uring_sqe *ri_release_begin(const char *verb)
 
 int ri_release_await(struct io_uring_sqe *entry, const char *verb, int fd)
 {
-	return await(entry, verb, fd, RI_TASK_RELEASE);
+	struct ri_wait wait = { .what = verb };
+
+	return await(entry, &wait, fd, RI_TASK_RELEASE);
 }
 
 void ri_second_begin(struct ri_second *second, const char *verb, int fd)

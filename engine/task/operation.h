@@ -94,6 +94,11 @@ ri_verb_begin(struct io_uring_sqe **entry, const char *verb, size_t bytes)
  * is the descriptor it is about, -1 if none. */
 int ri_verb_await(struct io_uring_sqe *entry, const char *verb, int fd);
 
+/* The same in a wait of the caller's, without an interrupt of its own, so that
+ * others find what is around it: who asks for the operation to end, by
+ * ri_operation_interrupt, ends the wait when it has. */
+int ri_wait_await(struct io_uring_sqe *entry, struct ri_wait *wait, int fd);
+
 /* The same for a verb that releases something: it is not refused in a
  * cancelled task, and not cancelled. Waits until the kernel takes an entry. */
 struct io_uring_sqe *ri_release_begin(const char *verb);

@@ -151,6 +151,7 @@ struct ri_tasks {
 	struct ri_offload *offload; /* the engine's threads that may block */
 	struct ri_fifo waiting;  /* parcels that found no room, by their mail */
 	struct rota_timer room;  /* when they are tried again */
+	uint64_t dice;           /* what is left to chance: xorshift */
 	uint64_t arrived;        /* tasks that came from other loops, so far */
 	struct ri_shares shares; /* names of its groups */
 	struct ri_remotes remotes; /* proxies of its groups, on other loops */
@@ -189,6 +190,17 @@ static inline struct rota_task *ri_task_self(const char *function)
 /* This thread's, for what tasks and callbacks may call. Aborts elsewhere. */
 struct ri_tasks *ri_tasks_caller(const char *function);
 
+/* True once in so many times, by chance; always for 1. */
+static inline bool ri_tasks_chance(struct ri_tasks *tasks, unsigned times)
+{
+	if (times == 1)
+		return true;
+	tasks->dice ^= tasks->dice << 13;
+	tasks->dice ^= tasks->dice >> 7;
+	tasks->dice ^= tasks->dice << 17;
+	return (uint32_t)(tasks->dice >> 32) < UINT32_MAX / times;
+}
+
 /* Is this a record of this loop? */
 static inline bool ri_tasks_have(const struct ri_tasks *tasks,
 				 const struct rota_task *task)
@@ -219,6 +231,7 @@ struct ri_tasks_options {
 	struct ri_peers *peers;     /* the loops of the engine */
 	struct ri_offload *offload; /* its threads that may block */
 	unsigned index;             /* which one this is */
+	uint64_t seed;              /* of its dice; 0: by the clock */
 	bool open;                  /* others may send it mail at any time */
 	bool stepped;               /* it runs inside of another loop */
 };

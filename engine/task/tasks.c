@@ -265,6 +265,19 @@ static void unmap_tables(struct ri_tasks *tasks)
 }
 
 /* What it takes to have members on other loops. */
+/* Neighbours get streams that have nothing in common; 0 would stay 0. */
+static uint64_t dice_of(const struct ri_tasks_options *options)
+{
+	const struct ri_kernel *kernel = options->kernel;
+	uint64_t dice = options->seed;
+
+	if (!dice)
+		dice = (uint64_t)kernel->now_ns(kernel);
+	dice = (dice + options->index + 1) * 0x9e3779b97f4a7c15u;
+	dice = (dice ^ dice >> 30) * 0xbf58476d1ce4e5b9u;
+	return dice | 1;
+}
+
 static int init_remote(struct ri_tasks *tasks,
 		       const struct ri_tasks_options *options)
 {
@@ -339,6 +352,7 @@ int ri_tasks_init(struct ri_tasks *tasks,
 					      : RI_SHOTS_MAX_DEFAULT;
 	tasks->shots.buffers_options = options->buffers;
 	tasks->offload = options->offload;
+	tasks->dice = dice_of(options);
 	error = ri_loop_init(&tasks->loop, &loop);
 	if (error)
 		return error;

@@ -7,7 +7,7 @@
  * The ticks that a wait takes are counted when its task goes on, not when the
  * timer fires: those that come in between would be a second one pending.
  */
-#include "rota/ticker.h"
+#include "task/ticker.h"
 
 #include "rota/task.h"
 #include "task/scope.h"
@@ -83,9 +83,7 @@ static int await(struct ri_tasks *tasks, struct rota_task *self,
 	return ri_park(tasks, self, &tick.wait);
 }
 
-/* Takes all ticks up to now off the schedule as one. Returns how many they are
- * more than that. */
-static uint64_t take(struct rota_ticker *ticker, int64_t now_ns)
+uint64_t ri_ticker_take(struct rota_ticker *ticker, int64_t now_ns)
 {
 	const int64_t period_ns = ticker->period_ns;
 	const int64_t late_ns = now_ns - ticker->next_ns;
@@ -111,7 +109,7 @@ int rota_ticker_wait(struct rota_ticker *ticker, uint64_t *missed)
 		error = await(tasks, self, ticker);
 	if (error)
 		return error;
-	count = take(ticker, tasks->loop.now_ns);
+	count = ri_ticker_take(ticker, tasks->loop.now_ns);
 	if (missed)
 		*missed = count;
 	return 0;

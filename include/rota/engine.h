@@ -66,7 +66,9 @@ struct rota_config {
 	unsigned offload_threads; /* calls of rota_offload that run at a time,
 	                         and, by half of them, names that are looked up;
 	                         default 16, at most 4096. More wait */
-	bool no_overflow_report;  /* leave SIGSEGV alone: a task's overflow then
+	uint64_t seed;           /* of what is left to chance (rota_select): the
+	                             same one, the same choices; 0: by the clock */
+	bool no_overflow_report; /* leave SIGSEGV alone: a task's overflow then
 	                            dies without being named */
 	/* Gets each line that the engine has to say, without a newline; NULL:
 	 * stderr, with "rota: " before it. Must not suspend, may run on a

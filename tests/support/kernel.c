@@ -306,6 +306,14 @@ static int socket_listen(const struct ri_kernel *table, int fd, int backlog)
 		     : ri_kernel_linux.listen(&ri_kernel_linux, fd, backlog);
 }
 
+static int poll_now(const struct ri_kernel *table, int fd, unsigned events)
+{
+	const int error = note(kernel_of(table), TEST_POLL_NOW, fd);
+
+	return error ? error
+		     : ri_kernel_linux.poll_now(&ri_kernel_linux, fd, events);
+}
+
 static int set_option(const struct ri_kernel *table,
 		      const struct ri_option *option)
 {
@@ -446,6 +454,7 @@ void test_kernel_init(struct test_kernel *kernel)
 		.read_text = read_text,
 		.bind = socket_bind,
 		.listen = socket_listen,
+		.poll_now = poll_now,
 		.set_option = set_option,
 		.get_option = get_option,
 		.local_address = local_address,

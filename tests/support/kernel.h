@@ -40,6 +40,7 @@ enum test_call {
 	TEST_READ_TEXT, /* (0) */
 	TEST_BIND,      /* (descriptor, also of those below) */
 	TEST_LISTEN,
+	TEST_POLL_NOW,
 	TEST_SET_OPTION, /* (option) */
 	TEST_GET_OPTION, /* (option) */
 	TEST_LOCAL_ADDRESS,

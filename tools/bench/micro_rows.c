@@ -367,6 +367,15 @@ const struct micro_row micro_rows[] = {
 		.own = micro_channel_across_own,
 	},
 	{
+		.name = "select_4",
+		.what = "a select over four receivers, one of which has an item; "
+			"its send included",
+		.unit = "ns",
+		.work = { .ops = 500000 },
+		.quick = { .ops = 100 },
+		.own = micro_select_own,
+	},
+	{
 		.name = "parked_memory",
 		.what = "resident bytes of each of 100000 tasks that wait",
 		.unit = "bytes",
