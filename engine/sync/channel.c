@@ -329,10 +329,11 @@ void rota_sender_close(struct rota_sender *sender)
 	let_go(channel, __func__);
 }
 
-/* Nobody puts anything there any more, and nobody takes it. */
-static void throw_away(struct rota_channel *channel)
+/* Items that lie there no more, as far as others can see: nobody puts anything
+ * there again, and nobody takes it. */
+static void throw_away(struct rota_channel *channel, size_t count)
 {
-	for (; channel->depth; channel->depth--) {
+	for (; count; count--) {
 		if (channel->discard)
 			channel->discard(item_at(channel, channel->first,
 						 channel->item_bytes),
@@ -346,19 +347,20 @@ void rota_receiver_close(struct rota_receiver *receiver)
 {
 	struct rota_channel *channel =
 		ri_channel_check(receiver->channel, __func__);
-	bool last;
+	size_t left = 0;
 
 	receiver->channel = NULL;
 	ri_guard_enter(&channel->guard, __func__);
 	ri_check(channel->receivers > 0, "%s: a copy of it was closed before",
 		 __func__);
-	last = --channel->receivers == 0;
-	if (last)
+	if (--channel->receivers == 0) {
+		left = channel->depth;
+		channel->depth = 0;
 		ri_line_serve_all(&channel->guard, &channel->sending, -EPIPE);
-	else
+	} else {
 		ri_guard_leave(&channel->guard);
-	if (last)
-		throw_away(channel);
+	}
+	throw_away(channel, left);
 	let_go(channel, __func__);
 }
 
