@@ -115,6 +115,10 @@ int rota_channel_open_at(const struct rota_channel_options *options,
 	const size_t bytes = rota_channel_bytes(options);
 	struct rota_channel *channel;
 
+	if (sender)
+		sender->channel = NULL;
+	if (receiver)
+		receiver->channel = NULL;
 	if (!bytes || !sender || !receiver ||
 	    (uintptr_t)options->memory % alignof(struct rota_channel))
 		return -EINVAL;
