@@ -40,7 +40,7 @@ struct rota_mail {
  * share: for some instructions, never across a switch. */
 struct rota_guard {
 	void *loop;    /* the only one that comes by; NULL: any may */
-	unsigned held; /* somebody is inside; atomic. Not used by one loop */
+	unsigned held; /* somebody is inside; atomic. Of one loop: its index */
 };
 
 /* Who waits for something, the first one first. */
