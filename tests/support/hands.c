@@ -15,12 +15,34 @@
 
 static int work(struct hand *hand)
 {
-	struct hands *hands = hand->hands;
-
 	hand->began = true;
 	if (hand->sends)
-		return rota_channel_send(&hands->sender, &hand->item);
-	return rota_channel_receive(&hands->receiver, &hand->item);
+		return rota_channel_send(&hand->sender, &hand->item);
+	return rota_channel_receive(&hand->receiver, &hand->item);
+}
+
+static void take_end(struct hand *hand)
+{
+	struct hands *hands = hand->hands;
+
+	hand->sender = hands->sender;
+	hand->receiver = hands->receiver;
+	if (!hands->own_ends)
+		return;
+	if (hand->sends)
+		hand->sender = rota_sender_share(&hands->sender);
+	else
+		hand->receiver = rota_receiver_share(&hands->receiver);
+}
+
+static void give_end_back(struct hand *hand)
+{
+	if (!hand->hands->own_ends)
+		return;
+	if (hand->sends)
+		rota_sender_close(&hand->sender);
+	else
+		rota_receiver_close(&hand->receiver);
 }
 
 static int hand_main(void *value)
@@ -34,6 +56,7 @@ static int hand_main(void *value)
 	hand->place = ++hand->hands->returned;
 	rota_deadline_end(&deadline);
 	(void)rota_group_wait(&hand->group);
+	give_end_back(hand);
 	return 0;
 }
 
@@ -51,6 +74,7 @@ static struct hand *begin(struct hands *hands, bool sends, uint64_t item,
 	};
 	if (hands->count < HANDS_MAX - 1)
 		hands->count++;
+	take_end(hand);
 	referee_expect(&hands->referee, "a hand starts",
 		       rota_go(&hands->group, hand_main, hand), 0);
 	return hand;
@@ -116,36 +140,54 @@ static void note_discarded(void *item, void *context)
 		memcpy(&hands->discarded[at], item, sizeof(uint64_t));
 }
 
-/* Whoever waits still is cancelled: a script need not end its hands. */
-static int direct(void *arg)
+int hands_open(struct hands *hands)
 {
-	struct hands *hands = arg;
 	const int error = rota_channel_open(&hands->options, &hands->sender,
 					    &hands->receiver);
 
-	if (error)
-		return error;
-	rota_group_open(&hands->group, NULL);
-	hands->script(hands);
+	if (!error)
+		rota_group_open(&hands->group, NULL);
+	return error;
+}
+
+/* Whoever waits still is cancelled: a script need not end its hands. */
+void hands_close(struct hands *hands)
+{
 	rota_group_cancel(&hands->group, (struct rota_cancellation){ 0, NULL });
 	(void)rota_group_wait(&hands->group);
 	if (hands->sender.channel)
 		rota_sender_close(&hands->sender);
 	if (hands->receiver.channel)
 		rota_receiver_close(&hands->receiver);
+}
+
+static int direct(void *arg)
+{
+	struct hands *hands = arg;
+	const int error = hands_open(hands);
+
+	if (error)
+		return error;
+	hands->script(hands);
+	hands_close(hands);
 	return 0;
 }
 
-void hands_play_with(struct hands *hands)
+void hands_prepare(struct hands *hands)
 {
-	const struct referee *referee = &hands->referee;
-
 	if (!hands->options.item_bytes)
 		hands->options.item_bytes = sizeof(uint64_t);
 	if (!hands->options.discard) {
 		hands->options.discard = note_discarded;
 		hands->options.context = hands;
 	}
+}
+
+void hands_play_with(struct hands *hands)
+{
+	const struct referee *referee = &hands->referee;
+
+	hands_prepare(hands);
 	assert_int_equal(test_run_timed(direct, hands), 0);
 	if (referee->broken)
 		fail_msg("%s: %lld, not %lld", referee->broken,

@@ -30,13 +30,15 @@ struct hands;
 
 struct hand {
 	struct hands *hands;
-	bool sends;              /* else it receives */
-	bool began;              /* it is past its scopes */
-	uint64_t item;           /* what goes, or has come */
-	int64_t deadline_ns;     /* of it; ROTA_NEVER: none */
-	struct rota_group group; /* its own: to be cancelled */
-	int result;              /* of the verb */
-	unsigned place;          /* it was the nth to return; 0: it has not */
+	bool sends;                    /* else it receives */
+	bool began;                    /* it is past its scopes */
+	uint64_t item;                 /* what goes, or has come */
+	int64_t deadline_ns;           /* of it; ROTA_NEVER: none */
+	struct rota_sender sender;     /* what it uses */
+	struct rota_receiver receiver; /* the same */
+	struct rota_group group;       /* its own: to be cancelled */
+	int result;                    /* of the verb */
+	unsigned place; /* it was the nth to return; 0: it has not */
 };
 
 struct hands {
@@ -44,6 +46,7 @@ struct hands {
 	struct rota_channel_options options; /* to be changed before */
 	struct rota_sender sender;     /* closed at the end, if it is not */
 	struct rota_receiver receiver; /* the same */
+	bool own_ends;                 /* each hand has one, which it closes */
 	struct rota_group group;       /* of all of them */
 	struct hand list[HANDS_MAX];
 	unsigned count;                          /* of hands */
@@ -62,6 +65,14 @@ void hands_play(void (*script)(struct hands *hands), size_t capacity);
 
 /* The same with what is set in `hands`: options and script. */
 void hands_play_with(struct hands *hands);
+
+/* In a task, for what plays many: opens the channel and the group; ends them
+ * all. 0 or -errno. */
+int hands_open(struct hands *hands);
+void hands_close(struct hands *hands);
+
+/* Makes it ready to be opened: options that were not set. */
+void hands_prepare(struct hands *hands);
 
 /* In scripts. One more hand, which begins when the script lets it. */
 struct hand *hands_send(struct hands *hands, uint64_t item);
