@@ -122,9 +122,7 @@ int rota_channel_open_at(const struct rota_channel_options *options,
 	if (!bytes || !sender || !receiver ||
 	    (uintptr_t)options->memory % alignof(struct rota_channel))
 		return -EINVAL;
-	channel = options->memory;
-	if (!channel) /* between loops each line of the cache counts */
-		channel = aligned_alloc(64, (bytes + 63) & ~(size_t)63);
+	channel = options->memory ? options->memory : malloc(bytes);
 	if (!channel)
 		return -ENOMEM;
 	*channel = (struct rota_channel){
@@ -160,6 +158,8 @@ void ri_channel_closed(const char *verb)
 
 static const char sends[] = "rota_channel_send";
 static const char receives[] = "rota_channel_receive";
+static const char tries_to_send[] = "rota_channel_try_send";
+static const char tries_to_receive[] = "rota_channel_try_receive";
 
 /* It could not go at once: stands in line. `item` is what goes or comes. */
 static __attribute__((noinline)) int stand(struct rota_channel *channel,
@@ -192,7 +192,7 @@ static INLINE int send_item(struct rota_channel *channel,
 	int result;
 
 	if (!quick)
-		ri_guard_enter(&channel->guard, sends);
+		ri_guard_enter(&channel->guard, self ? sends : tries_to_send);
 	result = put(channel, item, quick ? WORD_BYTES : channel->item_bytes,
 		     &served);
 	if (result == -EAGAIN && self)
@@ -208,7 +208,7 @@ static INLINE int send_item(struct rota_channel *channel,
 static __attribute__((noinline)) int
 send_any(struct rota_channel *channel, struct rota_task *self, const void *item)
 {
-	ri_channel_check(channel, sends);
+	ri_channel_check(channel, self ? sends : tries_to_send);
 	return send_item(channel, self, item, false);
 }
 
@@ -237,7 +237,8 @@ static INLINE int receive_item(struct rota_channel *channel,
 	int result;
 
 	if (!quick)
-		ri_guard_enter(&channel->guard, receives);
+		ri_guard_enter(&channel->guard,
+			       self ? receives : tries_to_receive);
 	result = take(channel, item, quick ? WORD_BYTES : channel->item_bytes,
 		      &served);
 	if (result == -EAGAIN && self)
@@ -251,7 +252,7 @@ static INLINE int receive_item(struct rota_channel *channel,
 static __attribute__((noinline)) int
 receive_any(struct rota_channel *channel, struct rota_task *self, void *item)
 {
-	ri_channel_check(channel, receives);
+	ri_channel_check(channel, self ? receives : tries_to_receive);
 	return receive_item(channel, self, item, false);
 }
 

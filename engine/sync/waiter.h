@@ -38,7 +38,6 @@ struct rota_waiter {
 	struct rota_place *won; /* ... and this was claimed; atomic */
 	struct rota_mail mail;  /* tells its loop that it was served */
 	int result;             /* ... with this */
-	unsigned amount;        /* what it waits for, of the object's own */
 };
 
 static inline void ri_line_init(struct rota_line *line)

@@ -21,6 +21,7 @@
 #include "rota/guest.h"
 #include "rota/idle.h"
 #include "rota/job.h"
+#include "rota/limit.h"
 #include "rota/link.h"
 #include "rota/loop.h"
 #include "rota/observe.h"

@@ -129,6 +129,8 @@ micro_fn micro_channel_rendezvous_own;
 micro_fn micro_channel_buffered_own;
 micro_fn micro_channel_across_own;
 micro_fn micro_select_own;
+micro_fn micro_limit_own;
+micro_fn micro_limit_shared_own;
 micro_fn micro_lines_own;
 micro_fn micro_lines_base;
 micro_fn micro_offload_own;

@@ -376,6 +376,23 @@ const struct micro_row micro_rows[] = {
 		.own = micro_select_own,
 	},
 	{
+		.name = "limit",
+		.what = "acquire a permit that nobody else wants, and release "
+			"it",
+		.unit = "ns",
+		.work = { .ops = 1000000 },
+		.quick = { .ops = 1000 },
+		.own = micro_limit_own,
+	},
+	{
+		.name = "limit_shared",
+		.what = "the same of a limit that two loops may use",
+		.unit = "ns",
+		.work = { .ops = 1000000 },
+		.quick = { .ops = 1000 },
+		.own = micro_limit_shared_own,
+	},
+	{
 		.name = "parked_memory",
 		.what = "resident bytes of each of 100000 tasks that wait",
 		.unit = "bytes",

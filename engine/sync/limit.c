@@ -1,0 +1,300 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * A weighted semaphore. Who waits is in the line, and what is free is not
+ * enough for the first one: who comes looks at the line first, so nobody is
+ * overtaken.
+ *
+ * Who gives permits back hands them to those who wait, under the guard: they
+ * have them before they know. One that is cancelled in between gives them back
+ * itself, when it goes on.
+ */
+#include "rota/limit.h"
+
+#include "sync/waiter.h"
+#include "task/scope.h"
+
+#include <errno.h>
+
+enum limit_state {
+	LIMIT_READY = 0x11a7,
+	LIMIT_GONE = 0x7a11,
+};
+
+static_assert(sizeof(struct rota_limit) == 72 + 32 * ROTA_LIMIT_HOLDERS,
+	      "what a fast path touches is in two lines");
+
+/* So many waiters are served before the guard is entered again. */
+#define SERVED_AT_ONCE 64
+
+/* In the frame of who waits. */
+struct asker {
+	struct rota_waiter waiter;
+	uint64_t count;               /* of permits */
+	const struct rota_site *site; /* where it asks */
+	struct asker *next;           /* to be served after it */
+};
+
+__attribute__((cold, noreturn)) static void not_ready(const char *verb)
+{
+	ri_abort(__FILE__, __LINE__,
+		 "%s of a limit that was never made, or is gone", verb);
+}
+
+static inline void check_ready(const struct rota_limit *limit, const char *verb)
+{
+	if (__builtin_expect(!limit || limit->state != LIMIT_READY, 0))
+		not_ready(verb);
+}
+
+static inline void enter(struct rota_limit *limit, const char *verb)
+{
+	check_ready(limit, verb);
+	ri_guard_enter(&limit->guard, verb);
+}
+
+void rota_limit_init(struct rota_limit *limit, uint64_t size,
+		     const struct rota_limit_options *options)
+{
+	*limit = (struct rota_limit){
+		.size = size,
+		.name = options ? options->name : NULL,
+		.state = LIMIT_READY,
+	};
+	ri_guard_init(&limit->guard, options && options->local);
+	ri_line_init(&limit->line);
+}
+
+/* Aborts: it ends with somebody in it. */
+__attribute__((cold, noreturn)) static void
+still_waited_for(const struct rota_limit *limit)
+{
+	const struct rota_task *task = ri_line_first(&limit->line)->task;
+
+	ri_abort(task->site->file, task->site->line,
+		 "task %s, spawned here, waits for the limit %s that ends",
+		 ri_task_name(task), limit->name ? limit->name : "");
+}
+
+__attribute__((cold, noreturn)) static void
+still_held(const struct rota_limit *limit)
+{
+	static const struct rota_site unknown = { __FILE__, "limit", __LINE__,
+						  0 };
+	const struct rota_site *site = &unknown;
+	unsigned task = 0;
+
+	for (unsigned i = 0; i < ROTA_LIMIT_HOLDERS; i++)
+		if (limit->holders[i].count) {
+			site = limit->holders[i].site;
+			task = limit->holders[i].id;
+		}
+	ri_abort(site->file, site->line,
+		 "%llu of the %llu permits of the limit %s are held when it "
+		 "ends: task %u has acquired some here",
+		 (unsigned long long)limit->used,
+		 (unsigned long long)limit->size,
+		 limit->name ? limit->name : "", task);
+}
+
+void rota_limit_fini(struct rota_limit *limit)
+{
+	enter(limit, __func__);
+	if (!ri_line_empty(&limit->line))
+		still_waited_for(limit);
+	if (limit->used)
+		still_held(limit);
+	limit->state = LIMIT_GONE;
+	ri_guard_leave(&limit->guard);
+}
+
+/* Under the guard: they are there, and now are the task's. */
+static inline void take(struct rota_limit *limit, const struct rota_task *task,
+			uint64_t count, const struct rota_site *site)
+{
+	struct rota_limit_holder *holder =
+		&limit->holders[limit->next++ % ROTA_LIMIT_HOLDERS];
+
+	limit->used += count;
+	holder->task = (struct rota_task *)(uintptr_t)task;
+	holder->site = site;
+	holder->count = count;
+	holder->id = task ? task->fiber.id : 0;
+}
+
+/* Under the guard: it has so many less; of what it took last the first ones. */
+static inline void forget(struct rota_limit *limit,
+			  const struct rota_task *task, uint64_t count)
+{
+	for (unsigned i = 1; count && i <= ROTA_LIMIT_HOLDERS; i++) {
+		struct rota_limit_holder *holder =
+			&limit->holders[(limit->next - i) % ROTA_LIMIT_HOLDERS];
+		uint64_t less = holder->count < count ? holder->count : count;
+
+		if (holder->task != task ||
+		    (task && holder->id != task->fiber.id))
+			continue;
+		holder->count -= less;
+		count -= less;
+	}
+}
+
+static inline bool there_are(const struct rota_limit *limit, uint64_t count)
+{
+	return count <= limit->size - limit->used &&
+	       ri_line_empty(&limit->line);
+}
+
+/* Under the guard: gives to those who wait what they can have now, and takes
+ * them off the line. The first one, who is to be served. */
+static struct asker *grant(struct rota_limit *limit)
+{
+	struct asker *first = NULL, **end = &first;
+	struct rota_waiter *waiter = ri_line_first(&limit->line);
+
+	for (int i = 0; i < SERVED_AT_ONCE && waiter; i++) {
+		struct asker *asker =
+			ri_container(waiter, struct asker, waiter);
+
+		if (asker->count > limit->size - limit->used)
+			break;
+		ri_line_remove(&limit->line, &waiter->place);
+		take(limit, waiter->task, asker->count, asker->site);
+		*end = asker;
+		end = &asker->next;
+		waiter = ri_line_first(&limit->line);
+	}
+	return first;
+}
+
+/* Called with the guard entered, which it leaves: something has changed for
+ * those who wait. */
+static void serve(struct rota_limit *limit)
+{
+	int served;
+
+	do {
+		struct asker *asker = grant(limit);
+
+		ri_guard_leave(&limit->guard);
+		for (served = 0; asker; served++) {
+			struct asker *next = asker->next;
+
+			ri_waiter_serve(&asker->waiter, 0);
+			asker = next;
+		}
+		if (served == SERVED_AT_ONCE)
+			ri_guard_enter(&limit->guard, "rota_limit_release");
+	} while (served == SERVED_AT_ONCE);
+}
+
+static inline void give_back(struct rota_limit *limit,
+			     const struct rota_task *task, uint64_t count)
+{
+	enter(limit, "rota_limit_release");
+	ri_check(count <= limit->used,
+		 "rota_limit_release of %llu permits, but only %llu of the "
+		 "limit %s are acquired",
+		 (unsigned long long)count, (unsigned long long)limit->used,
+		 limit->name ? limit->name : "");
+	limit->used -= count;
+	forget(limit, task, count);
+	if (__builtin_expect(!ri_line_empty(&limit->line), 0))
+		serve(limit);
+	else
+		ri_guard_leave(&limit->guard);
+}
+
+/* Who runs on this thread, if it is a task. */
+static inline const struct rota_task *caller(void)
+{
+	struct ri_loop *loop = ri_loop_here;
+
+	if (__builtin_expect(!loop || !ri_loop_in_fiber(loop), 0))
+		return NULL;
+	return ri_task_of(loop->current);
+}
+
+void rota_limit_release(struct rota_limit *limit, uint64_t count)
+{
+	give_back(limit, caller(), count);
+}
+
+/* One that was cancelled may have stood before others that have enough. */
+static void left(struct rota_waiter *waiter)
+{
+	struct rota_limit *limit =
+		ri_container(waiter->guard, struct rota_limit, guard);
+
+	ri_guard_enter(&limit->guard, "rota_limit_acquire");
+	serve(limit);
+}
+
+static __attribute__((noinline)) int stand(struct rota_limit *limit,
+					   struct rota_task *self,
+					   uint64_t count,
+					   const struct rota_site *site)
+{
+	struct asker asker;
+	int result;
+
+	ri_waiter_init(&asker.waiter, ri_tasks_here(), self,
+		       "rota_limit_acquire");
+	asker.waiter.left = left;
+	asker.count = count;
+	asker.site = site;
+	asker.next = NULL;
+	result = ri_waiter_stand(&asker.waiter, &limit->guard, &limit->line);
+	if (!result && self->scope->code) {
+		give_back(limit, self, count);
+		result = self->scope->code;
+	}
+	return result;
+}
+
+int rota_limit_acquire_at(struct rota_limit *limit, uint64_t count,
+			  const struct rota_site *site)
+{
+	struct rota_task *self = ri_task_self("rota_limit_acquire");
+
+	ri_task_check_scope(self);
+	check_ready(limit, "rota_limit_acquire");
+	if (__builtin_expect(self->scope->code != 0, 0))
+		return self->scope->code;
+	if (__builtin_expect(count > limit->size, 0))
+		return -EINVAL;
+	ri_guard_enter(&limit->guard, "rota_limit_acquire");
+	if (__builtin_expect(!there_are(limit, count), 0))
+		return stand(limit, self, count, site);
+	take(limit, self, count, site);
+	ri_guard_leave(&limit->guard);
+	return 0;
+}
+
+int rota_limit_try_acquire_at(struct rota_limit *limit, uint64_t count,
+			      const struct rota_site *site)
+{
+	bool free;
+
+	enter(limit, "rota_limit_try_acquire");
+	free = there_are(limit, count);
+	if (free)
+		take(limit, caller(), count, site);
+	ri_guard_leave(&limit->guard);
+	if (free)
+		return 0;
+	return count > limit->size ? -EINVAL : -EAGAIN;
+}
+
+struct rota_limit_state rota_limit_inspect(struct rota_limit *limit)
+{
+	struct rota_limit_state state;
+
+	enter(limit, __func__);
+	state = (struct rota_limit_state){
+		.size = limit->size,
+		.used = limit->used,
+		.waiting = limit->line.count,
+	};
+	ri_guard_leave(&limit->guard);
+	return state;
+}
