@@ -31,10 +31,10 @@ static int end_while_held(void *arg)
 
 	(void)arg;
 	rota_limit_init(&small, 3, NULL);
-	error = rota_limit_acquire(&small, 2);
-	rota_limit_release(&small, 2);
 	TEST_NEXT_LINE();
-	error |= rota_limit_acquire(&small, 1);
+	error = rota_limit_acquire(&small, 1);
+	error |= rota_limit_acquire(&small, 2);
+	rota_limit_release(&small, 2);
 	rota_limit_fini(&small);
 	return error;
 }
