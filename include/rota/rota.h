@@ -28,6 +28,7 @@
 #include "rota/offload.h"
 #include "rota/output.h"
 #include "rota/process.h"
+#include "rota/rate.h"
 #include "rota/reader.h"
 #include "rota/resolve.h"
 #include "rota/scope.h"
