@@ -260,7 +260,7 @@ static int run_with_loops(void *arg)
 static void a_local_one_is_found_on_another_loop(void **state)
 {
 	(void)state;
-	test_expect_abort_outside(run_with_loops, "is called on another loop");
+	test_expect_abort_outside(run_with_loops, "is called on loop 1");
 }
 
 int main(void)
