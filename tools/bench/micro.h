@@ -131,6 +131,8 @@ micro_fn micro_channel_across_own;
 micro_fn micro_select_own;
 micro_fn micro_limit_own;
 micro_fn micro_limit_shared_own;
+micro_fn micro_pool_own;
+micro_fn micro_pipeline_own;
 micro_fn micro_lines_own;
 micro_fn micro_lines_base;
 micro_fn micro_offload_own;

@@ -393,6 +393,24 @@ const struct micro_row micro_rows[] = {
 		.own = micro_limit_shared_own,
 	},
 	{
+		.name = "pool",
+		.what = "a pool of 4 workers on one loop, capacity 1024; of "
+			"each item",
+		.unit = "ns",
+		.work = { .ops = 500000, .tasks = 4 },
+		.quick = { .ops = 3000, .tasks = 4 },
+		.own = micro_pool_own,
+	},
+	{
+		.name = "pipeline",
+		.what = "a pipeline of 3 stages on one loop, capacity 1024; of "
+			"each item",
+		.unit = "ns",
+		.work = { .ops = 500000 },
+		.quick = { .ops = 3000 },
+		.own = micro_pipeline_own,
+	},
+	{
 		.name = "parked_memory",
 		.what = "resident bytes of each of 100000 tasks that wait",
 		.unit = "bytes",

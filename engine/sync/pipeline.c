@@ -1,0 +1,216 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The workers of a stage are one block, which the last one gives back. Each has
+ * ends of the two channels of its own: so the last one out closes them, and
+ * nobody has to count.
+ */
+#include "rota/pipeline.h"
+
+#include "sync/worker.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+struct crew;
+
+struct worker {
+	struct crew *crew;         /* the others */
+	struct rota_receiver from; /* where items come from, or {NULL} */
+	struct rota_sender to;     /* where they go, or {NULL} */
+};
+
+struct crew {
+	struct rota_group *group; /* they are in */
+	rota_stage_fn *fn;        /* the user's */
+	void *arg;                /* its third argument */
+	size_t in_bytes;          /* room for an item that comes */
+	size_t worker_bytes;      /* of each worker, with its two items */
+	unsigned holds;           /* who still needs the block; atomic */
+	alignas(16) unsigned char workers[]; /* one after the other */
+};
+
+static struct worker *worker_at(struct crew *crew, unsigned index)
+{
+	return (void *)(crew->workers + index * crew->worker_bytes);
+}
+
+/* Where the items of a worker are; NULL: it has none of these. */
+static void *in_of(struct worker *worker)
+{
+	if (!worker->from.channel)
+		return NULL;
+	return (char *)worker + ri_worker_round_up(sizeof(*worker));
+}
+
+static void *out_of(struct worker *worker)
+{
+	if (!worker->to.channel)
+		return NULL;
+	return (char *)worker + ri_worker_round_up(sizeof(*worker)) +
+	       worker->crew->in_bytes;
+}
+
+static void let_go(struct crew *crew)
+{
+	/* acquire and release: whoever is last has seen what the others did
+	 * with it */
+	if (__atomic_sub_fetch(&crew->holds, 1, __ATOMIC_ACQ_REL) == 0)
+		free(crew);
+}
+
+static void close_ends(struct worker *worker)
+{
+	if (worker->from.channel)
+		rota_receiver_close(&worker->from);
+	if (worker->to.channel)
+		rota_sender_close(&worker->to);
+}
+
+/* > 0: there is an item; 0: the end. */
+static int take(struct worker *worker)
+{
+	struct rota_channel *from = worker->from.channel;
+	int result;
+
+	if (!from)
+		return 1;
+	result = rota_channel_receive(&worker->from, in_of(worker));
+	if (result <= 0 || !rota_cancelled())
+		return result;
+	ri_channel_discard(from, in_of(worker));
+	return rota_cancelled();
+}
+
+/* 0, or it was discarded. */
+static int hand_on(struct worker *worker)
+{
+	int error;
+
+	if (!worker->to.channel)
+		return 0;
+	error = rota_channel_send(&worker->to, out_of(worker));
+	if (error)
+		ri_channel_discard(worker->to.channel, out_of(worker));
+	return error;
+}
+
+/* > 0: there may be more. */
+static int step(struct worker *worker)
+{
+	struct crew *crew = worker->crew;
+	int result = take(worker);
+
+	if (result <= 0)
+		return result;
+	result = rota_cancelled();
+	if (!result)
+		result = crew->fn(in_of(worker), out_of(worker), crew->arg);
+	if (result == 0)
+		return worker->from.channel != NULL;
+	if (result < 0) {
+		ri_worker_failed(crew->group, result);
+		return result;
+	}
+	result = hand_on(worker);
+	if (result == 0)
+		return 1;
+	return result == -EPIPE ? 0 : result;
+}
+
+static int work(void *value)
+{
+	struct worker *worker = *(struct worker **)value;
+	unsigned round = 0;
+	int result;
+
+	while ((result = step(worker)) > 0)
+		ri_worker_breathe(&round);
+	close_ends(worker);
+	let_go(worker->crew);
+	return result;
+}
+
+static size_t item_bytes(const struct rota_channel *channel)
+{
+	return channel ? ri_worker_round_up(channel->item_bytes) : 0;
+}
+
+/* With a hold for who makes it. NULL: no memory. */
+static struct crew *make_crew(struct rota_group *group,
+			      const struct rota_stage *stage, unsigned workers)
+{
+	const size_t in_bytes = item_bytes(stage->from.channel);
+	const size_t out_bytes = item_bytes(stage->to.channel);
+	struct crew *crew;
+	size_t bytes;
+
+	if (__builtin_mul_overflow(ri_worker_round_up(sizeof(struct worker)) +
+					   in_bytes + out_bytes,
+				   workers, &bytes) ||
+	    __builtin_add_overflow(bytes, sizeof(*crew), &bytes))
+		return NULL;
+	crew = malloc(bytes);
+	if (!crew)
+		return NULL;
+	*crew = (struct crew){
+		.group = group,
+		.fn = stage->fn,
+		.arg = stage->arg,
+		.in_bytes = in_bytes,
+		.worker_bytes = (bytes - sizeof(*crew)) / workers,
+		.holds = 1,
+	};
+	return crew;
+}
+
+static struct worker *make_worker(struct crew *crew, unsigned index,
+				  const struct rota_stage *stage)
+{
+	struct worker *worker = worker_at(crew, index);
+
+	*worker = (struct worker){ .crew = crew };
+	if (stage->from.channel)
+		worker->from = rota_receiver_share(&stage->from);
+	if (stage->to.channel)
+		worker->to = rota_sender_share(&stage->to);
+	/* relaxed: the caller has a hold of its own meanwhile */
+	__atomic_add_fetch(&crew->holds, 1, __ATOMIC_RELAXED);
+	return worker;
+}
+
+static int start(struct crew *crew, const struct rota_stage *stage,
+		 unsigned workers, const struct rota_site *site)
+{
+	int error = 0;
+
+	for (unsigned i = 0; i < workers && !error; i++) {
+		struct worker *worker = make_worker(crew, i, stage);
+
+		error = rota_group_spawn_on(
+			crew->group, ri_worker_start(work, i, stage->spread),
+			&worker, site);
+		if (error) {
+			close_ends(worker);
+			let_go(crew);
+		}
+	}
+	return error;
+}
+
+int rota_stage_spawn(struct rota_group *group, const struct rota_stage *stage,
+		     const struct rota_site *site)
+{
+	const unsigned workers = stage->workers ? stage->workers : 1;
+	struct worker ends = { NULL, stage->from, stage->to };
+	struct crew *crew;
+	int error = -EINVAL;
+
+	if (stage->fn && (stage->from.channel || stage->to.channel)) {
+		crew = make_crew(group, stage, workers);
+		error = crew ? start(crew, stage, workers, site) : -ENOMEM;
+		if (crew)
+			let_go(crew);
+	}
+	close_ends(&ends);
+	return error;
+}
