@@ -34,6 +34,7 @@
 #include "rota/process.h"
 #include "rota/rate.h"
 #include "rota/reader.h"
+#include "rota/request.h"
 #include "rota/resolve.h"
 #include "rota/scope.h"
 #include "rota/shield.h"
