@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <pthread.h>
 #include <string.h>
+#include <time.h>
 
 /* How long the loop rests when the kernel has no memory for entries and
  * nothing completes: it must not spin. */
@@ -74,6 +75,18 @@ int ri_loop_init(struct ri_loop *loop, const struct ri_loop_options *options)
 	return 0;
 }
 
+/* Somebody from outside has posted the last mail, but not yet looked whether
+ * the loop sleeps. That takes them a call of the kernel, or however long they
+ * do without a processor. */
+static void see_strangers_off(const struct ri_loop *loop)
+{
+	const struct timespec moment = { .tv_nsec = 50000 };
+
+	/* pairs with the release in ri_loop_post_from_outside */
+	while (__atomic_load_n(&loop->strangers, __ATOMIC_ACQUIRE))
+		nanosleep(&moment, NULL);
+}
+
 void ri_loop_fini(struct ri_loop *loop)
 {
 	ri_check(ri_loop_here == loop, "loop %p is another thread's",
@@ -84,6 +97,7 @@ void ri_loop_fini(struct ri_loop *loop)
 	ri_check(ri_wheel_empty(&loop->wheel), "timers are armed");
 	ri_check(ri_fifo_empty(&loop->ready), "fibers are ready");
 	ri_check(!ri_mailbox_has(&loop->mailbox), "mail was not taken");
+	see_strangers_off(loop);
 	if (loop->event_fd >= 0)
 		loop->kernel->event_close(loop->kernel, loop->event_fd);
 	ri_stacks_fini(&loop->stacks);

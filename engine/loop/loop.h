@@ -110,6 +110,7 @@ struct ri_loop {
 	bool stepped;     /* it runs inside of another loop: ri_loop_step */
 	int event_fd;     /* an eventfd that wakes it; < 0: its ring does */
 	alignas(64) struct ri_mailbox mailbox; /* what other threads write */
+	unsigned strangers; /* who are posting from outside: atomic */
 };
 
 struct ri_loop_options {
@@ -151,6 +152,10 @@ int ri_loop_listen(struct ri_loop *loop);
  * may be before this returns, and the loop has to live until it does: it is
  * woken after the mail was posted. */
 void ri_loop_post(struct ri_loop *loop, struct rota_mail *mail);
+
+/* The same by who cannot say that the loop lives for longer than until the mail
+ * is delivered: a thread without a loop, or with one of another engine. */
+void ri_loop_post_from_outside(struct ri_loop *loop, struct rota_mail *mail);
 
 /* Any thread: makes a loop that sleeps have another turn. False: it does not
  * sleep. */

@@ -67,6 +67,16 @@ void ri_loop_post(struct ri_loop *loop, struct rota_mail *mail)
 		wake(loop);
 }
 
+void ri_loop_post_from_outside(struct ri_loop *loop, struct rota_mail *mail)
+{
+	/* relaxed: the post below releases it to who takes the mail, and the
+	 * loop does not end before that */
+	__atomic_fetch_add(&loop->strangers, 1, __ATOMIC_RELAXED);
+	ri_loop_post(loop, mail);
+	/* pairs with the acquire in ri_loop_fini; the last look at the loop */
+	__atomic_fetch_sub(&loop->strangers, 1, __ATOMIC_RELEASE);
+}
+
 bool ri_loop_rouse(struct ri_loop *loop)
 {
 	const bool slept = ri_mailbox_rouse(&loop->mailbox);

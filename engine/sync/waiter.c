@@ -19,7 +19,10 @@ void ri_waiter_tell(struct rota_waiter *waiter)
 		return;
 	}
 	waiter->mail.deliver = told;
-	ri_loop_post(&waiter->tasks->loop, &waiter->mail);
+	if (ri_loop_here && ri_tasks_here()->peers == waiter->tasks->peers)
+		ri_loop_post(&waiter->tasks->loop, &waiter->mail);
+	else
+		ri_loop_post_from_outside(&waiter->tasks->loop, &waiter->mail);
 }
 
 void ri_line_serve_all(struct rota_guard *guard, struct rota_line *line,
