@@ -95,12 +95,11 @@ int rota_channel_open_at(const struct rota_channel_options *options,
 			 const struct rota_site *site)
 	__attribute__((warn_unused_result));
 
-#define rota_channel_open(options, sender, receiver)                  \
-	__extension__({                                               \
-		static const struct rota_site rota_site_ =            \
-			ROTA_SITE_("channel", 0);                     \
-		rota_channel_open_at((options), (sender), (receiver), \
-				     &rota_site_);                    \
+#define rota_channel_open(...)                                  \
+	__extension__({                                         \
+		static const struct rota_site rota_site_ =      \
+			ROTA_SITE_("channel", 0);               \
+		rota_channel_open_at(__VA_ARGS__, &rota_site_); \
 	})
 
 /* Sends a copy of the item; waits while the channel is full, at capacity 0

@@ -34,11 +34,11 @@ static int open_both(struct seen *seen)
 	int error = 0;
 
 	for (int i = 0; i < 2 && !error; i++)
-		error = rota_channel_open((&(struct rota_channel_options){
-						  .item_bytes = sizeof(int),
-						  .capacity = 1 }),
-					  &seen->senders[i],
-					  &seen->receivers[i]);
+		error = rota_channel_open(
+			&(struct rota_channel_options){ .item_bytes =
+								sizeof(int),
+							.capacity = 1 },
+			&seen->senders[i], &seen->receivers[i]);
 	return error;
 }
 
