@@ -47,15 +47,17 @@ extern "C" {
 
 struct rota_channel;
 
-/* What sends, and what receives. The field is private. */
+/* What sends. The field is private. */
 struct rota_sender {
 	struct rota_channel *channel; /* NULL: closed */
 };
 
+/* What receives. The field is private. */
 struct rota_receiver {
 	struct rota_channel *channel; /* NULL: closed */
 };
 
+/* What a channel is to be. */
 struct rota_channel_options {
 	size_t item_bytes; /* of an item, at least 1 */
 	size_t capacity;   /* items that may lie in it; 0: a rendezvous */
@@ -63,7 +65,7 @@ struct rota_channel_options {
 	 * what it owns is to be released. Must not suspend. NULL: items own
 	 * nothing. */
 	void (*discard)(void *item, void *context);
-	void *context;
+	void *context; /* its second argument */
 	/* Where the channel is to live: rota_channel_bytes() of them, aligned
 	 * to 16, until the last end is closed. NULL: allocated once. */
 	void *memory;
@@ -139,21 +141,27 @@ int rota_channel_try_receive(const struct rota_receiver *receiver, void *item)
  * fail. Any thread that may use the one there is. */
 struct rota_sender rota_sender_share(const struct rota_sender *sender)
 	__attribute__((warn_unused_result));
+
+/* The same of a receiver. */
 struct rota_receiver rota_receiver_share(const struct rota_receiver *receiver)
 	__attribute__((warn_unused_result));
 
-/* Closes an end, which cannot be used any more; a second time aborts. The last
- * sender ends the channel: who waits to receive goes on with 0. The last
- * receiver ends it too: who waits to send goes on with -EPIPE, and items that
- * are left are discarded, in this call. Never suspends, never refused. Any
- * thread that may use it. */
+/* Closes a sender, which cannot be used any more; a second time aborts. The last
+ * one ends the channel: who waits to receive goes on with 0. Never suspends,
+ * never refused. Any thread that may use it. */
 void rota_sender_close(struct rota_sender *sender);
+
+/* Closes a receiver, as rota_sender_close does a sender. The last one ends the
+ * channel: who waits to send goes on with -EPIPE, and items that are left are
+ * discarded, in this call. */
 void rota_receiver_close(struct rota_receiver *receiver);
 
 /* How full it is and who waits: a channel that is mostly full, with senders
  * that wait, wants more receivers; one that is mostly empty no capacity. Never
  * suspends. Any thread that may use the end. */
 struct rota_channel_state rota_sender_inspect(const struct rota_sender *sender);
+
+/* The same by the other end. */
 struct rota_channel_state
 rota_receiver_inspect(const struct rota_receiver *receiver);
 

@@ -58,6 +58,7 @@ struct rota_limit {
 	struct rota_limit_holder holders[ROTA_LIMIT_HOLDERS]; /* some of them */
 };
 
+/* What a limit is to be. */
 struct rota_limit_options {
 	const char *name; /* for diagnostics; NULL: none */
 	bool local;       /* in an engine of several loops: only tasks of this

@@ -45,6 +45,7 @@ extern "C" {
  * what it waits for, and it comes to its end. */
 typedef int rota_pool_fn(void *item, void *arg);
 
+/* What a pool is to be. */
 struct rota_pool_options {
 	unsigned workers;  /* at least 1 */
 	size_t capacity;   /* items that may lie in the queue; 0: each goes from
@@ -56,7 +57,7 @@ struct rota_pool_options {
 	 * is to be released. Runs on any loop of the pool; must not suspend.
 	 * NULL: items own nothing. */
 	void (*discard)(void *item, void *context);
-	void *context;
+	void *context;       /* its second argument */
 	const char *name;    /* for dumps; must outlive the pool; or NULL */
 	int64_t deadline_ns; /* a point in time that ends the pool; 0: none */
 	size_t stack_bytes;  /* of each worker; 0: the engine's default */

@@ -50,6 +50,7 @@ struct rota_rate {
 	unsigned state;   /* it was made, and is not gone */
 };
 
+/* What a rate is to be. */
 struct rota_rate_options {
 	int64_t interval_ns; /* from one token to the next */
 	uint64_t burst;      /* tokens it holds at most, and at first; 0: 1 */

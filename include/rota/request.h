@@ -42,6 +42,7 @@ extern "C" {
 #endif
 #pragma GCC visibility push(default)
 
+/* How much they carry, and how many there may be. */
 struct rota_requests_options {
 	size_t request_bytes; /* of a request; 0: there is nothing to say */
 	size_t reply_bytes;   /* of a reply; 0: that it was answered is all */

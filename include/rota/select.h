@@ -37,6 +37,7 @@ extern "C" {
 /* The most arms of one select. */
 #define ROTA_ARMS_MAX 256
 
+/* What an arm waits for. */
 enum rota_arm_kind {
 	ROTA_ARM_NEVER,    /* is never done: one that is switched off */
 	ROTA_ARM_SEND,     /* an item is sent */
@@ -47,6 +48,7 @@ enum rota_arm_kind {
 	ROTA_ARM_POLL,     /* a descriptor is ready */
 };
 
+/* Filled in by the functions below. */
 struct rota_arm {
 	enum rota_arm_kind kind; /* what it waits for */
 	int result;              /* of the arm that was done: what its verb
@@ -63,7 +65,8 @@ struct rota_arm {
 	struct rota_place place;  /* where it stands */
 };
 
-/* Each makes an arm. What they point to has to stay where it is. */
+/* An arm that is never done. All that the others are made of: what they point
+ * to has to stay where it is. */
 static inline struct rota_arm rota_arm_never(void)
 {
 	struct rota_arm arm = { ROTA_ARM_NEVER,
@@ -81,6 +84,7 @@ static inline struct rota_arm rota_arm_never(void)
 	return arm;
 }
 
+/* For those below. */
 static inline struct rota_arm rota_arm_make_(enum rota_arm_kind kind,
 					     void *object, void *item)
 {
@@ -107,6 +111,7 @@ rota_arm_receive(const struct rota_receiver *receiver, void *item)
 	return rota_arm_make_(ROTA_ARM_RECEIVE, receiver->channel, item);
 }
 
+/* As rota_event_wait: result 0. */
 static inline struct rota_arm rota_arm_event(struct rota_event *event)
 {
 	return rota_arm_make_(ROTA_ARM_EVENT, event, NULL);
