@@ -133,6 +133,8 @@ micro_fn micro_limit_own;
 micro_fn micro_limit_shared_own;
 micro_fn micro_pool_own;
 micro_fn micro_pipeline_own;
+micro_fn micro_mutex_own;
+micro_fn micro_mutex_shared_own;
 micro_fn micro_lines_own;
 micro_fn micro_lines_base;
 micro_fn micro_offload_own;

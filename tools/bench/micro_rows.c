@@ -411,6 +411,22 @@ const struct micro_row micro_rows[] = {
 		.own = micro_pipeline_own,
 	},
 	{
+		.name = "mutex",
+		.what = "lock and unlock a mutex that nobody else wants",
+		.unit = "ns",
+		.work = { .ops = 1000000 },
+		.quick = { .ops = 100 },
+		.own = micro_mutex_own,
+	},
+	{
+		.name = "mutex_shared",
+		.what = "the same in an engine of two loops",
+		.unit = "ns",
+		.work = { .ops = 1000000 },
+		.quick = { .ops = 100 },
+		.own = micro_mutex_shared_own,
+	},
+	{
 		.name = "parked_memory",
 		.what = "resident bytes of each of 100000 tasks that wait",
 		.unit = "bytes",

@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What mutexes, rwlocks, conditions, onces and wait groups have in common.
+ *
+ * Each lives in the caller's memory, from its init to its fini; its address is
+ * what it is, so it is not to be copied or moved in between. It is used by
+ * tasks of every loop of one engine, and costs no atomic step where there is
+ * only one. An object that was made outside of an engine is everybody's.
+ */
+#ifndef ROTA_SYNC_H
+#define ROTA_SYNC_H
+
+#include "rota/scope.h"
+
+#include <stdbool.h>
+
+struct rota_sync_options {
+	const char *name; /* for diagnostics, outlives the object; NULL: none */
+	bool local;       /* in an engine of several loops: only tasks of the
+	                     one that makes it use it, which is cheaper; any
+	                     other aborts */
+};
+
+/* Who holds something, and where it was taken. Private. */
+struct rota_holder {
+	struct rota_task *task;       /* NULL: nobody */
+	const struct rota_site *site; /* the line of the call */
+};
+
+#endif
