@@ -37,6 +37,7 @@
 #include "rota/reader.h"
 #include "rota/request.h"
 #include "rota/resolve.h"
+#include "rota/rwlock.h"
 #include "rota/scope.h"
 #include "rota/select.h"
 #include "rota/shield.h"
