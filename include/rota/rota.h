@@ -11,6 +11,7 @@
 #include "rota/callback.h"
 #include "rota/channel.h"
 #include "rota/clock.h"
+#include "rota/condition.h"
 #include "rota/counter.h"
 #include "rota/deadline.h"
 #include "rota/each.h"
