@@ -30,6 +30,7 @@
 #include "rota/mutex.h"
 #include "rota/observe.h"
 #include "rota/offload.h"
+#include "rota/once.h"
 #include "rota/output.h"
 #include "rota/pipeline.h"
 #include "rota/pool.h"
