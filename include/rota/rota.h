@@ -50,6 +50,7 @@
 #include "rota/sync.h"
 #include "rota/task.h"
 #include "rota/ticker.h"
+#include "rota/wait_group.h"
 #include "rota/writer.h"
 
 #endif
