@@ -252,9 +252,11 @@ static void select_due(struct rota_timer *timer)
 {
 	struct ri_tasks *tasks = ri_tasks_here();
 	const struct rota_task *task = &tasks->slab[timer - tasks->timers];
-	struct ri_select *select =
-		ri_container(task->wait, struct ri_select, waiter.wait);
+	struct ri_select *select;
 
+	if (!task->wait)
+		return; /* what came in this turn before goes on with that */
+	select = ri_container(task->wait, struct ri_select, waiter.wait);
 	if (claim(select, &select->timed->place))
 		tell(&select->waiter);
 }
