@@ -25,18 +25,27 @@ void ri_waiter_tell(struct rota_waiter *waiter)
 		ri_loop_post_from_outside(&waiter->tasks->loop, &waiter->mail);
 }
 
+/* They are chained by their mail, which nobody has posted yet: each is read
+ * before the one it is in is served and may be gone. */
 void ri_line_serve_all(struct rota_guard *guard, struct rota_line *line,
 		       int result)
 {
-	unsigned left = line->count;
+	struct rota_mail *first = NULL, **end = &first;
 	struct rota_place *place;
 
-	while (left-- && (place = ri_line_take(line))) {
-		ri_guard_leave(guard);
-		ri_waiter_serve(place->waiter, result);
-		ri_guard_enter(guard, "ri_line_serve_all");
+	while ((place = ri_line_take(line))) {
+		*end = &place->waiter->mail;
+		end = &place->waiter->mail.next;
 	}
+	*end = NULL;
 	ri_guard_leave(guard);
+	while (first) {
+		struct rota_waiter *waiter =
+			ri_container(first, struct rota_waiter, mail);
+
+		first = first->next;
+		ri_waiter_serve(waiter, result);
+	}
 }
 
 void ri_line_check_empty(const struct rota_line *line, const char *verb)

@@ -143,7 +143,8 @@ ri_waiter_serve(struct rota_waiter *waiter, int result)
 }
 
 /* Serves everybody who stands in line now. Called with the guard entered, which
- * it leaves. */
+ * it leaves: from then on it does not touch what the line is of, which may end
+ * as soon as the last one goes on. */
 void ri_line_serve_all(struct rota_guard *guard, struct rota_line *line,
 		       int result);
 
