@@ -173,10 +173,11 @@ int ri_waiter_listen(struct ri_tasks *tasks);
 /* Stands in a line and waits; the guard is entered, and left. The verb has
  * checked the scope of its task (ri_task_check_scope). Returns the
  * result that it was served with, or the task's code, or what ri_waiter_listen
- * returned. */
+ * returned. "Among": in a ring of places under another head, which the object
+ * serves itself and may move from head to head; the line only counts them. */
 static inline __attribute__((always_inline)) int
-ri_waiter_stand(struct rota_waiter *waiter, struct rota_guard *guard,
-		struct rota_line *line)
+ri_waiter_stand_among(struct rota_waiter *waiter, struct rota_guard *guard,
+		      struct rota_line *line, struct rota_node *head)
 {
 	const bool shared = ri_guard_is_shared(guard);
 	struct ri_tasks *tasks = waiter->tasks;
@@ -188,11 +189,19 @@ ri_waiter_stand(struct rota_waiter *waiter, struct rota_guard *guard,
 	}
 	waiter->guard = guard;
 	waiter->line = line;
-	ri_line_append(line, &waiter->place);
+	ri_list_append(head, &waiter->place.link);
+	line->count++;
 	ri_guard_leave(guard);
 	result = ri_park_checked(tasks, waiter->task, &waiter->wait);
 	tasks->loop.outside -= shared;
 	return result;
+}
+
+static inline __attribute__((always_inline)) int
+ri_waiter_stand(struct rota_waiter *waiter, struct rota_guard *guard,
+		struct rota_line *line)
+{
+	return ri_waiter_stand_among(waiter, guard, line, &line->head);
 }
 
 #endif
