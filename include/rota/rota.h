@@ -19,6 +19,7 @@
 #include "rota/error.h"
 #include "rota/event.h"
 #include "rota/file.h"
+#include "rota/flight.h"
 #include "rota/futex.h"
 #include "rota/group.h"
 #include "rota/guest.h"
