@@ -166,8 +166,10 @@ static void an_error_is_shared_too(void **state)
 	stage->returns = -EPIPE;
 	assert_int_equal(test_run(ask_the_same, stage), 0);
 	assert_int_equal(stage->executions, 1);
-	for (int i = 0; i < 4; i++)
+	for (int i = 0; i < 4; i++) {
 		assert_int_equal(stage->callers[i].result, -EPIPE);
+		assert_int_equal(stage->callers[i].value[0], i == 0);
+	}
 }
 
 static void a_code_that_no_cancel_explains_is_an_error(void **state)
