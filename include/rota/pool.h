@@ -88,7 +88,7 @@ struct rota_pool {
  *	-ENOMEM             no memory, or none for the stack of a worker
  *	-EAGAIN             the engine's bound of tasks is reached
  *	-ECANCELED, -ETIME, -ESHUTDOWN
- *	                    the task is cancelled
+ *	                    the task is cancelled, or the deadline is past
  *
  * Then it is not open. Suspends only to join the workers that there were before
  * it failed. Tasks only. */

@@ -136,9 +136,10 @@ int rota_requests_try_take(struct rota_requests *requests,
 void rota_requests_answer(struct rota_ticket *ticket, const void *reply);
 
 /* Nobody will answer any more: whoever asks, waits for a slot or for an answer,
- * or waits to take a request, is told -EPIPE, now and from now on. Memory is
- * given back, so requests that were taken may not be read any more. Never
- * suspends, never refused; a second time aborts. Any thread that may use it. */
+ * or waits to take a request, is told -EPIPE, now and from now on. Memory that
+ * was allocated is given back, so another owner must not be reading a request
+ * then (in memory of the caller's it may). Never suspends, never refused; a
+ * second time aborts. Any thread that may use it. */
 void rota_requests_close(struct rota_requests *requests);
 
 /* Never suspends. Any thread that may use it. */
