@@ -121,20 +121,43 @@ static inline void take(struct rota_limit *limit, const struct rota_task *task,
 	holder->id = task ? task->fiber.id : 0;
 }
 
-/* Under the guard: it has so many less; of what it took last the first ones. */
-static inline void forget(struct rota_limit *limit,
-			  const struct rota_task *task, uint64_t count)
+static inline bool is_of(const struct rota_limit_holder *holder,
+			 const struct rota_task *task)
+{
+	return holder->task == task && (!task || holder->id == task->fiber.id);
+}
+
+/* Of what it took last the first ones. */
+static __attribute__((noinline)) void forget_some(struct rota_limit *limit,
+						  const struct rota_task *task,
+						  uint64_t count)
 {
 	for (unsigned i = 1; count && i <= ROTA_LIMIT_HOLDERS; i++) {
 		struct rota_limit_holder *holder =
 			&limit->holders[(limit->next - i) % ROTA_LIMIT_HOLDERS];
 		uint64_t less = holder->count < count ? holder->count : count;
 
-		if (holder->task != task ||
-		    (task && holder->id != task->fiber.id))
+		if (!is_of(holder, task))
 			continue;
 		holder->count -= less;
 		count -= less;
+	}
+}
+
+/* Under the guard: it has so many less. Mostly those that were taken last: then
+ * who comes next is written there, and others that hold some stay known. */
+static inline void forget(struct rota_limit *limit,
+			  const struct rota_task *task, uint64_t count)
+{
+	struct rota_limit_holder *newest =
+		&limit->holders[(limit->next - 1) % ROTA_LIMIT_HOLDERS];
+
+	if (__builtin_expect(newest->count == count && is_of(newest, task),
+			     1)) {
+		newest->count = 0;
+		limit->next--;
+	} else {
+		forget_some(limit, task, count);
 	}
 }
 
