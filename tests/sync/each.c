@@ -31,6 +31,7 @@ struct seen {
 	bool in_order;              /* each was begun after the one before */
 	int last;                   /* the one that was begun last */
 	unsigned nested;            /* calls of nested ones */
+	bool other;                 /* another task has run meanwhile */
 	atomic_bool on[TEST_LOOPS]; /* where one has begun */
 };
 
@@ -164,6 +165,46 @@ static void after_an_error_not_one_more_is_begun(void **state)
 	assert_int_equal(seen.result, -EIO);
 	assert_int_equal(seen.begun, 51);
 	assert_begun(&seen);
+}
+
+/* It stands behind the one that calls fn. */
+static int note_that_it_ran(void *value)
+{
+	rota_yield();
+	(*(struct seen **)value)->other = true;
+	return 0;
+}
+
+/* Ends it when the other task has run. */
+static int call_without_a_wait(void *value, void *arg)
+{
+	struct seen *seen = arg;
+
+	atomic_fetch_add(&((struct item *)value)->calls, 1);
+	return seen->other ? -EINTR : 0;
+}
+
+static int play_beside_another(void *arg)
+{
+	struct seen *seen = arg;
+	struct rota_group group;
+	int error;
+
+	rota_group_open(&group, NULL);
+	seen->each.fn = call_without_a_wait;
+	error = rota_go(&group, note_that_it_ran, seen);
+	play(seen);
+	return rota_group_wait(&group) | error;
+}
+
+static void others_have_their_turn_beside_calls_that_never_wait(void **state)
+{
+	struct seen seen;
+
+	(void)state;
+	make(&seen, ITEMS, 1);
+	assert_int_equal(test_run(play_beside_another, &seen), 0);
+	assert_int_equal(seen.result, -EINTR);
 }
 
 static int until_deadline(void *arg)
@@ -342,6 +383,8 @@ int main(void)
 		cmocka_unit_test(
 			the_first_error_is_returned_and_what_was_not_begun_is_left),
 		cmocka_unit_test(after_an_error_not_one_more_is_begun),
+		cmocka_unit_test(
+			others_have_their_turn_beside_calls_that_never_wait),
 		cmocka_unit_test(its_deadline_ends_it),
 		cmocka_unit_test(in_a_cancelled_task_none_is_begun),
 		cmocka_unit_test(nested_ones_do_not_wait_for_each_other),

@@ -244,6 +244,84 @@ static void feeders_outside_of_it_are_told_when_no_worker_is_left(void **state)
 	}
 }
 
+/* Each item is followed by another one, by the worker that had it. */
+static int work_and_follow(void *value, void *arg)
+{
+	const struct item *item = value;
+	const struct item next = { 0, (item->index + 1) % ITEMS };
+	struct seen *seen = arg;
+	int error;
+
+	atomic_store(&seen->on[rota_loop()], true);
+	error = rota_pool_submit(&seen->pool, &next);
+	if (error == -EDEADLK) {
+		atomic_fetch_add(&seen->told[0], 1);
+		return 0;
+	}
+	return error;
+}
+
+/* As many at a time as there are workers, without a queue: they all wait to
+ * submit, on all loops. */
+static int feed_followers(void *arg)
+{
+	struct seen *seen = arg;
+	const struct item item = { 0, 0 };
+	int error = open_pool(seen, work_and_follow);
+
+	if (error)
+		return error;
+	for (unsigned i = 0; i < 2 * TEST_LOOPS && !error; i++)
+		error = rota_pool_submit(&seen->pool, &item);
+	while (!error && !atomic_load(&seen->told[0]))
+		error = rota_yield();
+	seen->result = rota_pool_close(&seen->pool);
+	return error;
+}
+
+static void workers_that_wait_for_each_other_over_loops_are_told(void **state)
+{
+	static struct seen seen;
+
+	(void)state;
+	make(&seen, 0);
+	assert_int_equal(test_run_loops(feed_followers, &seen), 0);
+	assert_true(seen.told[0] > 0);
+}
+
+/* They go on for ever, without a wait; the pool is not closed before they have
+ * ended. */
+static int cancel_followers(void *arg)
+{
+	struct seen *seen = arg;
+	const struct item item = { 0, 0 };
+	struct rota_shield shield;
+	int error = open_pool(seen, work_and_follow);
+
+	if (error)
+		return error;
+	for (unsigned i = 0; i < TEST_LOOPS && !error; i++)
+		error = rota_pool_submit(&seen->pool, &item);
+	await(&seen->on[1]);
+	rota_pool_cancel(&seen->pool, (struct rota_cancellation){ -EINTR, 0 });
+	rota_shield_begin(&shield, ROTA_NEVER);
+	while (rota_pool_inspect(&seen->pool).receivers)
+		pass(ROTA_MICROSECOND);
+	rota_shield_end(&shield);
+	seen->result = rota_pool_close(&seen->pool);
+	return error;
+}
+
+static void a_worker_that_never_waits_hears_of_a_cancel_elsewhere(void **state)
+{
+	static struct seen seen;
+
+	(void)state;
+	make(&seen, 10 * TEST_LOOPS);
+	assert_int_equal(test_run_loops(cancel_followers, &seen), 0);
+	assert_int_equal(seen.result, -EINTR);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -255,6 +333,10 @@ int main(void)
 			an_owner_is_told_by_its_scope_of_a_failure_elsewhere),
 		cmocka_unit_test(
 			feeders_outside_of_it_are_told_when_no_worker_is_left),
+		cmocka_unit_test(
+			workers_that_wait_for_each_other_over_loops_are_told),
+		cmocka_unit_test(
+			a_worker_that_never_waits_hears_of_a_cancel_elsewhere),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
