@@ -141,6 +141,8 @@ static int poll_now(const struct ri_kernel *kernel, int fd, unsigned events)
 	int count;
 
 	(void)kernel;
+	if (fd < 0)
+		return -EBADF; /* poll(2) passes it by */
 	count = poll(&one, 1, 0);
 	if (count < 0)
 		return -errno;
