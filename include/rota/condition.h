@@ -63,11 +63,12 @@ int rota_condition_wait_at(struct rota_condition *condition,
 		rota_condition_wait_at((condition), (mutex), &rota_site_); \
 	})
 
-/* Wakes who waits longest, or everybody who waits now; nobody, if nobody does:
- * a signal is not kept. The mutex may be held or not. Never suspend, never
- * refused. Tasks and callbacks; any thread, if the condition may be used on
+/* Wakes who waits longest; nobody, if nobody does: a signal is not kept. The
+ * mutex may be held or not. Never suspends, never refused. Tasks and callbacks; any thread, if the condition may be used on
  * every loop. */
 void rota_condition_signal(struct rota_condition *condition);
+
+/* The same for everybody who waits now. */
 void rota_condition_broadcast(struct rota_condition *condition);
 
 #pragma GCC visibility pop

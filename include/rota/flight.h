@@ -37,6 +37,7 @@ extern "C" {
 #endif
 #pragma GCC visibility push(default)
 
+/* Chains of flights; each is short as long as some hundred run at a time. */
 #define ROTA_FLIGHTS_BUCKETS 64
 
 /* Flights of one kind, by their keys. In the caller's memory, as long as

@@ -35,6 +35,8 @@ struct rota_once {
 
 #define ROTA_ONCE_STATE_ 0x51acu
 
+/* The value of one with static storage that is still to be done, for every loop
+ * and every thread. */
 #define ROTA_ONCE_INIT(once)                                                   \
 	{                                                                      \
 		{ NULL, 0 }, ROTA_ONCE_STATE_, 0, 0, { NULL, NULL },           \

@@ -53,7 +53,7 @@ void rota_rwlock_init(struct rota_rwlock *lock,
  * may use it. */
 void rota_rwlock_fini(struct rota_rwlock *lock);
 
-/* Locks it to read, or to write: waits while it is held otherwise, or somebody
+/* Locks it to read: waits while it is held otherwise, or somebody
  * waits already. 0: it is this task's until it unlocks it. -ECANCELED, -ETIME,
  * -ESHUTDOWN: the task is cancelled, at once or when a cancel comes: then it is
  * not locked, and those who waited behind this task have their turn.
@@ -64,6 +64,7 @@ void rota_rwlock_fini(struct rota_rwlock *lock);
 int rota_rwlock_read_lock_at(struct rota_rwlock *lock,
 			     const struct rota_site *site)
 	__attribute__((warn_unused_result));
+/* As rota_rwlock_read_lock, to write. */
 int rota_rwlock_write_lock_at(struct rota_rwlock *lock,
 			      const struct rota_site *site)
 	__attribute__((warn_unused_result));
@@ -83,12 +84,13 @@ int rota_rwlock_write_lock_at(struct rota_rwlock *lock,
 	})
 
 /* The same without a wait: -EAGAIN if it would be one, also behind somebody who
- * waits. Never suspend, not refused in a cancelled task. Tasks only. A task
+ * waits. Never suspends, not refused in a cancelled task. Tasks only. A task
  * that writes gets -EAGAIN; one that reads aborts if it tries to read, and gets
  * -EAGAIN if it tries to write. */
 int rota_rwlock_try_read_lock_at(struct rota_rwlock *lock,
 				 const struct rota_site *site)
 	__attribute__((warn_unused_result));
+/* As rota_rwlock_try_read_lock, to write. */
 int rota_rwlock_try_write_lock_at(struct rota_rwlock *lock,
 				  const struct rota_site *site)
 	__attribute__((warn_unused_result));
@@ -107,10 +109,12 @@ int rota_rwlock_try_write_lock_at(struct rota_rwlock *lock,
 		rota_rwlock_try_write_lock_at((lock), &rota_site_); \
 	})
 
-/* Unlock what this task holds to read, or to write: whose turn it is then is
- * let in. Never suspend, never refused. The task that locked it only: another
+/* Unlocks what this task holds to read: whose turn it is then is let in. Never
+ * suspends, never refused. The task that locked it only: another
  * one aborts, to read as far as that is recorded. */
 void rota_rwlock_read_unlock(struct rota_rwlock *lock);
+
+/* The same of what it holds to write. */
 void rota_rwlock_write_unlock(struct rota_rwlock *lock);
 
 #pragma GCC visibility pop

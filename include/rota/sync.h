@@ -14,6 +14,7 @@
 
 #include <stdbool.h>
 
+/* What may be said when one is made. */
 struct rota_sync_options {
 	const char *name; /* for diagnostics, outlives the object; NULL: none */
 	bool local;       /* in an engine of several loops: only tasks of the
