@@ -78,7 +78,7 @@ static int run(void *arg)
 	error = rota_channel_open(&options, &talk.sender, &talk.receiver);
 	if (error)
 		return error;
-	rota_event_init(&talk.wanted, false);
+	rota_event_init(&talk.wanted, NULL);
 	rota_group_open(&group, NULL);
 	error = rota_go(&group, send_numbers, &talk);
 	if (error) /* nobody else would */

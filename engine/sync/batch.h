@@ -57,4 +57,15 @@ static inline void ri_batch_serve(const struct ri_batch *batch, int result)
 	}
 }
 
+/* Serves everybody who stands in line; called with the guard entered, which it
+ * leaves. */
+static inline void ri_line_serve_all(struct rota_guard *guard,
+				     struct rota_line *line, int result)
+{
+	const struct ri_batch batch = ri_batch_take(line);
+
+	ri_guard_leave(guard);
+	ri_batch_serve(&batch, result);
+}
+
 #endif

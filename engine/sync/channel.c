@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "sync/channel.h"
 
+#include "sync/batch.h"
 #include "task/scope.h"
 
 #include <errno.h>

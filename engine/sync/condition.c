@@ -97,11 +97,7 @@ void rota_condition_signal(struct rota_condition *condition)
 
 void rota_condition_broadcast(struct rota_condition *condition)
 {
-	struct ri_batch batch;
-
 	ri_sync_check(condition->state, __func__, "condition");
 	ri_guard_enter(&condition->guard, __func__);
-	batch = ri_batch_take(&condition->line);
-	ri_guard_leave(&condition->guard);
-	ri_batch_serve(&batch, 0);
+	ri_line_serve_all(&condition->guard, &condition->line, 0);
 }

@@ -1,35 +1,47 @@
 /* SPDX-License-Identifier: MIT */
 #include "rota/event.h"
 
-#include "sync/waiter.h"
+#include "sync/batch.h"
+#include "sync/holder.h"
 #include "task/scope.h"
 
-static_assert(sizeof(struct rota_event) == 48, "a guard, a line and a word");
+static_assert(sizeof(struct rota_event) == 56, "a guard, a line, two words");
 
-void rota_event_init(struct rota_event *event, bool local)
+void rota_event_init(struct rota_event *event,
+		     const struct rota_sync_options *options)
 {
-	ri_guard_init(&event->guard, local);
+	*event = (struct rota_event){
+		.name = options ? options->name : NULL,
+		.state = RI_SYNC_READY,
+	};
+	ri_guard_init(&event->guard, options && options->local);
 	ri_line_init(&event->line);
-	event->set = false;
+}
+
+static void enter(struct rota_event *event, const char *verb)
+{
+	ri_sync_check(event->state, verb, "event");
+	ri_guard_enter(&event->guard, verb);
 }
 
 void rota_event_fini(struct rota_event *event)
 {
-	ri_guard_enter(&event->guard, __func__);
+	enter(event, __func__);
 	ri_line_check_empty(&event->line, __func__);
+	event->state = RI_SYNC_GONE;
 	ri_guard_leave(&event->guard);
 }
 
 void rota_event_set(struct rota_event *event)
 {
-	ri_guard_enter(&event->guard, __func__);
+	enter(event, __func__);
 	event->set = true;
 	ri_line_serve_all(&event->guard, &event->line, 0);
 }
 
 void rota_event_reset(struct rota_event *event)
 {
-	ri_guard_enter(&event->guard, __func__);
+	enter(event, __func__);
 	event->set = false;
 	ri_guard_leave(&event->guard);
 }
@@ -38,7 +50,7 @@ bool rota_event_is_set(struct rota_event *event)
 {
 	bool set;
 
-	ri_guard_enter(&event->guard, __func__);
+	enter(event, __func__);
 	set = event->set;
 	ri_guard_leave(&event->guard);
 	return set;
@@ -52,7 +64,7 @@ int rota_event_wait(struct rota_event *event)
 	ri_task_check_scope(self);
 	if (self->scope->code)
 		return self->scope->code;
-	ri_guard_enter(&event->guard, __func__);
+	enter(event, __func__);
 	if (event->set) {
 		ri_guard_leave(&event->guard);
 		return 0;

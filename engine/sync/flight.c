@@ -18,16 +18,11 @@
  */
 #include "rota/flight.h"
 
-#include "sync/waiter.h"
+#include "sync/holder.h"
 #include "task/scope.h"
 
 #include <errno.h>
 #include <string.h>
-
-enum flights_state {
-	FLIGHTS_READY = 0xf117,
-	FLIGHTS_GONE = 0x711f,
-};
 
 /* What a waiter is served with. */
 enum landing {
@@ -56,17 +51,16 @@ struct passenger {
 
 static void enter(struct rota_flights *flights, const char *verb)
 {
-	ri_check(flights && flights->state == FLIGHTS_READY,
-		 "%s of flights that were never made, or are gone", verb);
+	ri_sync_check(flights->state, verb, "set of flights");
 	ri_guard_enter(&flights->guard, verb);
 }
 
 void rota_flights_init(struct rota_flights *flights,
-		       const struct rota_flights_options *options)
+		       const struct rota_sync_options *options)
 {
 	*flights = (struct rota_flights){
 		.name = options ? options->name : NULL,
-		.state = FLIGHTS_READY,
+		.state = RI_SYNC_READY,
 	};
 	ri_guard_init(&flights->guard, options && options->local);
 	ri_line_init(&flights->line);
@@ -80,7 +74,7 @@ void rota_flights_fini(struct rota_flights *flights)
 		 "wait for them",
 		 flights->running, flights->name ? flights->name : "",
 		 flights->line.count);
-	flights->state = FLIGHTS_GONE;
+	flights->state = RI_SYNC_GONE;
 	ri_guard_leave(&flights->guard);
 }
 

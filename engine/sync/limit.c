@@ -10,15 +10,11 @@
  */
 #include "rota/limit.h"
 
-#include "sync/waiter.h"
+#include "sync/batch.h"
+#include "sync/holder.h"
 #include "task/scope.h"
 
 #include <errno.h>
-
-enum limit_state {
-	LIMIT_READY = 0x11a7,
-	LIMIT_GONE = 0x7a11,
-};
 
 static_assert(sizeof(struct rota_limit) == 72 + 32 * ROTA_LIMIT_HOLDERS,
 	      "what a fast path touches is in two lines");
@@ -31,34 +27,21 @@ struct asker {
 	struct rota_waiter waiter;
 	uint64_t count;               /* of permits */
 	const struct rota_site *site; /* where it asks */
-	struct asker *next;           /* to be served after it */
 };
-
-__attribute__((cold, noreturn)) static void not_ready(const char *verb)
-{
-	ri_abort(__FILE__, __LINE__,
-		 "%s of a limit that was never made, or is gone", verb);
-}
-
-static inline void check_ready(const struct rota_limit *limit, const char *verb)
-{
-	if (__builtin_expect(!limit || limit->state != LIMIT_READY, 0))
-		not_ready(verb);
-}
 
 static inline void enter(struct rota_limit *limit, const char *verb)
 {
-	check_ready(limit, verb);
+	ri_sync_check(limit->state, verb, "limit");
 	ri_guard_enter(&limit->guard, verb);
 }
 
 void rota_limit_init(struct rota_limit *limit, uint64_t size,
-		     const struct rota_limit_options *options)
+		     const struct rota_sync_options *options)
 {
 	*limit = (struct rota_limit){
 		.size = size,
 		.name = options ? options->name : NULL,
-		.state = LIMIT_READY,
+		.state = RI_SYNC_READY,
 	};
 	ri_guard_init(&limit->guard, options && options->local);
 	ri_line_init(&limit->line);
@@ -103,7 +86,7 @@ void rota_limit_fini(struct rota_limit *limit)
 		still_waited_for(limit);
 	if (limit->used)
 		still_held(limit);
-	limit->state = LIMIT_GONE;
+	limit->state = RI_SYNC_GONE;
 	ri_guard_leave(&limit->guard);
 }
 
@@ -167,47 +150,25 @@ static inline bool there_are(const struct rota_limit *limit, uint64_t count)
 	       ri_line_empty(&limit->line);
 }
 
-/* Under the guard: gives to those who wait what they can have now, and takes
- * them off the line. The first one, who is to be served. */
-static struct asker *grant(struct rota_limit *limit)
+/* Gives to those who wait what they can have now; called with the guard
+ * entered, which it leaves. */
+static void serve(struct rota_limit *limit)
 {
-	struct asker *first = NULL, **end = &first;
-	struct rota_waiter *waiter = ri_line_first(&limit->line);
+	struct ri_batch batch = { NULL, NULL };
+	struct rota_waiter *waiter;
 
-	for (int i = 0; i < SERVED_AT_ONCE && waiter; i++) {
-		struct asker *asker =
+	while ((waiter = ri_line_first(&limit->line))) {
+		const struct asker *asker =
 			ri_container(waiter, struct asker, waiter);
 
 		if (asker->count > limit->size - limit->used)
 			break;
 		ri_line_remove(&limit->line, &waiter->place);
 		take(limit, waiter->task, asker->count, asker->site);
-		*end = asker;
-		end = &asker->next;
-		waiter = ri_line_first(&limit->line);
+		ri_batch_add(&batch, &waiter->place);
 	}
-	return first;
-}
-
-/* Called with the guard entered, which it leaves: something has changed for
- * those who wait. */
-static void serve(struct rota_limit *limit)
-{
-	int served;
-
-	do {
-		struct asker *asker = grant(limit);
-
-		ri_guard_leave(&limit->guard);
-		for (served = 0; asker; served++) {
-			struct asker *next = asker->next;
-
-			ri_waiter_serve(&asker->waiter, 0);
-			asker = next;
-		}
-		if (served == SERVED_AT_ONCE)
-			ri_guard_enter(&limit->guard, "rota_limit_release");
-	} while (served == SERVED_AT_ONCE);
+	ri_guard_leave(&limit->guard);
+	ri_batch_serve(&batch, 0);
 }
 
 static inline void give_back(struct rota_limit *limit,
@@ -265,7 +226,6 @@ static __attribute__((noinline)) int stand(struct rota_limit *limit,
 	asker.waiter.left = left;
 	asker.count = count;
 	asker.site = site;
-	asker.next = NULL;
 	result = ri_waiter_stand(&asker.waiter, &limit->guard, &limit->line);
 	if (!result && self->scope->code) {
 		give_back(limit, self, count);
@@ -280,7 +240,7 @@ int rota_limit_acquire_at(struct rota_limit *limit, uint64_t count,
 	struct rota_task *self = ri_task_self("rota_limit_acquire");
 
 	ri_task_check_scope(self);
-	check_ready(limit, "rota_limit_acquire");
+	ri_sync_check(limit->state, "rota_limit_acquire", "limit");
 	if (__builtin_expect(self->scope->code != 0, 0))
 		return self->scope->code;
 	if (__builtin_expect(count > limit->size, 0))

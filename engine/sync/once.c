@@ -43,16 +43,12 @@ static int stand(struct rota_once *once, struct rota_task *self,
 
 static void tell_all(struct rota_once *once, int result)
 {
-	struct ri_batch batch;
-
 	ri_guard_enter(&once->guard, "rota_once_run");
 	once->result = result;
 	once->runner.task = NULL;
 	/* release: pairs with the load in rota_once_run_at */
 	__atomic_store_n(&once->done, 1, __ATOMIC_RELEASE);
-	batch = ri_batch_take(&once->line);
-	ri_guard_leave(&once->guard);
-	ri_batch_serve(&batch, result);
+	ri_line_serve_all(&once->guard, &once->line, result);
 }
 
 static int run(struct rota_once *once, int (*fn)(void *arg), void *arg,

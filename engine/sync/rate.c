@@ -16,15 +16,10 @@
 
 #include "rota/clock.h"
 #include "rota/task.h"
-#include "sync/waiter.h"
+#include "sync/holder.h"
 #include "task/scope.h"
 
 #include <errno.h>
-
-enum rate_state {
-	RATE_READY = 0x4a7e,
-	RATE_GONE = 0x7ea4,
-};
 
 static_assert(sizeof(struct rota_rate) == 88, "a line and a schedule");
 
@@ -34,8 +29,7 @@ static_assert(sizeof(struct rota_rate) == 88, "a line and a schedule");
 
 static void enter(struct rota_rate *rate, const char *verb)
 {
-	ri_check(rate && rate->state == RATE_READY,
-		 "%s of a rate that was never made, or is gone", verb);
+	ri_sync_check(rate->state, verb, "rate");
 	ri_guard_enter(&rate->guard, verb);
 }
 
@@ -66,7 +60,7 @@ int rota_rate_init(struct rota_rate *rate,
 		.burst = burst,
 		.empty_ns = INT64_MIN,
 		.name = options->name,
-		.state = RATE_READY,
+		.state = RI_SYNC_READY,
 	};
 	ri_guard_init(&rate->guard, options->local);
 	ri_line_init(&rate->line);
@@ -85,7 +79,7 @@ void rota_rate_fini(struct rota_rate *rate)
 			 "task %s, spawned here, waits for the rate %s that "
 			 "ends",
 			 ri_task_name(task), rate->name ? rate->name : "");
-	rate->state = RATE_GONE;
+	rate->state = RI_SYNC_GONE;
 	ri_guard_leave(&rate->guard);
 }
 

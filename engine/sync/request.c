@@ -18,7 +18,7 @@
  */
 #include "rota/request.h"
 
-#include "sync/waiter.h"
+#include "sync/batch.h"
 #include "task/scope.h"
 
 #include <errno.h>

@@ -18,6 +18,7 @@
 #include "rota/select.h"
 
 #include "sync/channel.h"
+#include "sync/holder.h"
 #include "task/operation.h"
 #include "task/scope.h"
 #include "task/ticker.h"
@@ -65,6 +66,7 @@ static void find_line(struct rota_arm *arm)
 						       : &channel->receiving;
 		break;
 	case ROTA_ARM_EVENT:
+		ri_sync_check(event->state, verb, "event");
 		arm->guard = &event->guard;
 		arm->line = &event->line;
 		break;

@@ -46,16 +46,14 @@ void rota_wait_group_add(struct rota_wait_group *group, unsigned count)
 
 void rota_wait_group_done(struct rota_wait_group *group)
 {
-	struct ri_batch batch = { NULL, NULL };
-
 	ri_sync_check(group->state, __func__, "wait group");
 	ri_guard_enter(&group->guard, __func__);
 	ri_check(group->count, "%s for a wait group (%s) that counts 0",
 		 __func__, name_of(group));
 	if (--group->count == 0)
-		batch = ri_batch_take(&group->line);
-	ri_guard_leave(&group->guard);
-	ri_batch_serve(&batch, 0);
+		ri_line_serve_all(&group->guard, &group->line, 0);
+	else
+		ri_guard_leave(&group->guard);
 }
 
 int rota_wait_group_wait(struct rota_wait_group *group)

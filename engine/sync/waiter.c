@@ -27,27 +27,6 @@ void ri_waiter_tell(struct rota_waiter *waiter)
 
 /* They are chained by their mail, which nobody has posted yet: each is read
  * before the one it is in is served and may be gone. */
-void ri_line_serve_all(struct rota_guard *guard, struct rota_line *line,
-		       int result)
-{
-	struct rota_mail *first = NULL, **end = &first;
-	struct rota_place *place;
-
-	while ((place = ri_line_take(line))) {
-		*end = &place->waiter->mail;
-		end = &place->waiter->mail.next;
-	}
-	*end = NULL;
-	ri_guard_leave(guard);
-	while (first) {
-		struct rota_waiter *waiter =
-			ri_container(first, struct rota_waiter, mail);
-
-		first = first->next;
-		ri_waiter_serve(waiter, result);
-	}
-}
-
 void ri_line_check_empty(const struct rota_line *line, const char *verb)
 {
 	const struct rota_waiter *first = ri_line_first(line);

@@ -142,12 +142,6 @@ ri_waiter_serve(struct rota_waiter *waiter, int result)
 		ri_waiter_tell(waiter);
 }
 
-/* Serves everybody who stands in line now. Called with the guard entered, which
- * it leaves: from then on it does not touch what the line is of, which may end
- * as soon as the last one goes on. */
-void ri_line_serve_all(struct rota_guard *guard, struct rota_line *line,
-		       int result);
-
 /* Ends the wait of one whose task is cancelled, unless it was served. */
 void ri_waiter_interrupt(struct ri_tasks *tasks, struct rota_task *task);
 

@@ -7,6 +7,7 @@
 #define ROTA_EVENT_H
 
 #include "rota/link.h"
+#include "rota/sync.h"
 
 #include <stdbool.h>
 
@@ -19,14 +20,15 @@ extern "C" {
 struct rota_event {
 	struct rota_guard guard; /* of what follows */
 	struct rota_line line;   /* who waits for it */
+	const char *name;        /* given by the user, or NULL */
+	unsigned state;          /* it was made, and is not gone */
 	bool set;                /* it has happened */
 };
 
-/* Makes an event that has not happened. `local`: in an engine of several loops
- * only tasks of this one use it, which is cheaper; any other thread aborts. In
- * an engine of one loop it always is so. Made outside of a task it is for every
- * loop and every thread. Cannot fail, never suspends. */
-void rota_event_init(struct rota_event *event, bool local);
+/* Makes an event that has not happened; options or NULL. Made outside of a task
+ * it is for every loop and every thread. Cannot fail, never suspends. */
+void rota_event_init(struct rota_event *event,
+		     const struct rota_sync_options *options);
 
 /* The end of an event; while tasks wait for it, aborts. Never suspends. */
 void rota_event_fini(struct rota_event *event);

@@ -27,6 +27,7 @@
 #define ROTA_FLIGHT_H
 
 #include "rota/link.h"
+#include "rota/sync.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -51,12 +52,6 @@ struct rota_flights {
 	unsigned running; /* flights, also those that were forgotten */
 };
 
-struct rota_flights_options {
-	const char *name; /* for diagnostics; NULL: none */
-	bool local;       /* in an engine of several loops: only tasks of this
-	                     one use it, which is cheaper; any other aborts */
-};
-
 /* What a task asks for. All of it stays where it is until it was told. */
 struct rota_flight {
 	const void *key;  /* what it is about: compared byte by byte */
@@ -79,7 +74,7 @@ struct rota_flights_state {
 /* Makes flights; NULL: no options. Cannot fail, never suspends. Any thread: what
  * is made outside of a task may be used on every loop. */
 void rota_flights_init(struct rota_flights *flights,
-		       const struct rota_flights_options *options);
+		       const struct rota_sync_options *options);
 
 /* Ends them: one that is under way aborts the program. Never suspends. Any
  * thread that may use it. */

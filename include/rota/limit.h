@@ -25,6 +25,7 @@
 #define ROTA_LIMIT_H
 
 #include "rota/scope.h"
+#include "rota/sync.h"
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -58,13 +59,6 @@ struct rota_limit {
 	struct rota_limit_holder holders[ROTA_LIMIT_HOLDERS]; /* some of them */
 };
 
-/* What a limit is to be. */
-struct rota_limit_options {
-	const char *name; /* for diagnostics; NULL: none */
-	bool local;       /* in an engine of several loops: only tasks of this
-	                     one use it, which is cheaper; any other aborts */
-};
-
 /* How it goes: read at one moment. */
 struct rota_limit_state {
 	uint64_t size;    /* all permits */
@@ -76,7 +70,7 @@ struct rota_limit_state {
  * suspends. Any thread: what is made outside of a task may be used on every
  * loop. */
 void rota_limit_init(struct rota_limit *limit, uint64_t size,
-		     const struct rota_limit_options *options);
+		     const struct rota_sync_options *options);
 
 /* Ends it: somebody who waits, or has not released what it acquired, aborts the
  * program, naming it. Never suspends. Any thread that may use it. */

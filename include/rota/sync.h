@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What mutexes, rwlocks, conditions, onces and wait groups have in common.
+ * What events, locks, limits and the like have in common.
  *
  * Each lives in the caller's memory, from its init to its fini; its address is
  * what it is, so it is not to be copied or moved in between. It is used by

@@ -21,8 +21,8 @@ struct play {
 	struct rota_group all;             /* of who waits */
 	struct rota_group groups[PLAYERS]; /* a scope of each */
 	int results[PLAYERS];              /* what its wait returned */
-	int held[PLAYERS];  /* what try_lock said then: -EAGAIN, it is held */
-	int codes[2];       /* of the first task's calls */
+	int held[PLAYERS]; /* what try_lock said then: -EAGAIN, it is held */
+	int codes[2];      /* of the first task's calls */
 };
 
 struct player {

@@ -47,7 +47,7 @@ static int start_waiters(struct seen *seen)
 
 	for (int i = 0; i < WAITERS; i++)
 		seen->codes[i] = NOTHING;
-	rota_event_init(&seen->event, false);
+	rota_event_init(&seen->event, NULL);
 	rota_group_open(&seen->group, NULL);
 	for (int i = 0; i < WAITERS && !error; i++)
 		error = rota_go(&seen->group, wait_for_it, seen);
@@ -59,7 +59,7 @@ static int set_before(void *arg)
 	struct seen *seen = arg;
 	int error;
 
-	rota_event_init(&seen->event, false);
+	rota_event_init(&seen->event, NULL);
 	seen->is_set[0] = rota_event_is_set(&seen->event);
 	rota_event_set(&seen->event);
 	rota_event_set(&seen->event);
@@ -212,7 +212,7 @@ static int wait_with_deadline(void *arg)
 	struct seen *seen = arg;
 	struct rota_deadline deadline;
 
-	rota_event_init(&seen->event, false);
+	rota_event_init(&seen->event, NULL);
 	rota_deadline_begin(&deadline, rota_after_ns(ROTA_SECOND));
 	seen->codes[0] = rota_event_wait(&seen->event);
 	rota_event_set(&seen->event);
@@ -269,7 +269,7 @@ static void a_foreign_thread_wakes_a_loop_that_sleeps(void **state)
 	for (int i = 0; i < 20; i++) {
 		struct seen seen = { .count = 0 };
 
-		rota_event_init(&seen.event, false);
+		rota_event_init(&seen.event, NULL);
 		test_run_timed_clean(NULL, &seen.kernel, wait_for_thread,
 				     &seen);
 		assert_true(rota_event_is_set(&seen.event));
@@ -296,7 +296,7 @@ static void a_foreign_thread_ends_a_select_that_sleeps(void **state)
 	for (int i = 0; i < 20; i++) {
 		struct seen seen = { .count = 0 };
 
-		rota_event_init(&seen.event, false);
+		rota_event_init(&seen.event, NULL);
 		test_run_timed_clean(NULL, &seen.kernel, select_for_thread,
 				     &seen);
 		assert_int_equal(seen.codes[0], 1);
@@ -326,7 +326,7 @@ static int end_with_waiter(rota_task_fn *fn)
 	struct rota_group group;
 	int error;
 
-	rota_event_init(&event, false);
+	rota_event_init(&event, NULL);
 	rota_group_open(&group, NULL);
 	error = rota_group_spawn(&group, fn, NULL,
 				 &(struct rota_site){
@@ -363,7 +363,7 @@ static void an_event_may_not_end_while_tasks_wait_for_it(void **state)
 static int wait_outside(void *arg)
 {
 	(void)arg;
-	rota_event_init(&event, false);
+	rota_event_init(&event, NULL);
 	return rota_event_wait(&event);
 }
 
@@ -418,7 +418,7 @@ static int do_it_on_loop_1(void *arg)
 	int error;
 
 	(void)arg;
-	rota_event_init(&event, true);
+	rota_event_init(&event, &(struct rota_sync_options){ .local = true });
 	rota_group_open(&group, NULL);
 	error = rota_go_on(&group, 1, do_verb, 0);
 	return rota_group_wait(&group) | error;
@@ -444,7 +444,7 @@ static int reset_on_thread(void *arg)
 	pthread_t thread;
 
 	(void)arg;
-	rota_event_init(&event, false);
+	rota_event_init(&event, NULL);
 	if (pthread_create(&thread, NULL, set_from_thread, &event))
 		return -EAGAIN;
 	return pthread_join(thread, NULL);

@@ -66,7 +66,7 @@ static int wait_for_each(struct seen *seen)
 		seen->event = malloc(sizeof(*seen->event));
 		if (!seen->event)
 			return -ENOMEM;
-		rota_event_init(seen->event, false);
+		rota_event_init(seen->event, NULL);
 		atomic_store(&seen->round, round);
 		error = rota_event_wait(seen->event);
 		rota_event_fini(seen->event);
@@ -151,8 +151,8 @@ static int play_in_turn(void *arg)
 	struct rota_group group;
 	int error = 0;
 
-	rota_event_init(&seen->go, false);
-	rota_event_init(&seen->back, false);
+	rota_event_init(&seen->go, NULL);
+	rota_event_init(&seen->back, NULL);
 	rota_group_open(&group, NULL);
 	for (unsigned i = 0; i < WAITERS && !error; i++)
 		error = rota_go_on(&group, i % TEST_LOOPS, wait_in_turn, seen);

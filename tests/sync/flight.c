@@ -101,7 +101,7 @@ static void cancel(struct stage *stage, int index)
 static int open_stage(struct stage *stage)
 {
 	rota_flights_init(&stage->flights, NULL);
-	rota_event_init(&stage->gate, false);
+	rota_event_init(&stage->gate, NULL);
 	rota_group_open(&stage->all, NULL);
 	return 0;
 }
@@ -531,7 +531,7 @@ static void broken_promises_are_named(void **state)
 {
 	(void)state;
 	test_expect_abort(end_too_early, "are under way when they end");
-	test_expect_abort(use_afterwards, "never made, or are gone");
+	test_expect_abort(use_afterwards, "has had its fini");
 }
 
 int main(void)

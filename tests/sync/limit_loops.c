@@ -244,7 +244,7 @@ static int use_a_local_one(void *arg)
 
 	(void)arg;
 	rota_limit_init(&limit, 1,
-			&(struct rota_limit_options){ .local = true });
+			&(struct rota_sync_options){ .local = true });
 	rota_group_open(&group, NULL);
 	error = rota_go_on(&group, 1, use_elsewhere, &limit);
 	return error | rota_group_wait(&group);

@@ -10,6 +10,7 @@
 #include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
+#include <string.h>
 
 #include <cmocka.h>
 
@@ -52,7 +53,7 @@ static int end_while_waited_for(void *arg)
 
 	(void)arg;
 	rota_limit_init(&small, 3,
-			&(struct rota_limit_options){ .name = "of threes" });
+			&(struct rota_sync_options){ .name = "of threes" });
 	error = rota_limit_acquire(&small, 1);
 	rota_group_open(&group, NULL);
 	TEST_NEXT_LINE();
@@ -72,7 +73,11 @@ static int use_afterwards(void *arg)
 
 static int acquire_nothing(void *arg)
 {
-	return rota_limit_acquire((struct rota_limit *)arg, 1);
+	struct rota_limit none;
+
+	(void)arg;
+	memset(&none, 0, sizeof(none));
+	return rota_limit_acquire(&none, 1);
 }
 
 static void more_cannot_be_released_than_are_acquired(void **state)
@@ -97,8 +102,8 @@ static void one_that_ends_while_somebody_waits_names_the_task(void **state)
 static void one_that_is_not_there_is_found(void **state)
 {
 	(void)state;
-	test_expect_abort(use_afterwards, "never made, or is gone");
-	test_expect_abort(acquire_nothing, "never made, or is gone");
+	test_expect_abort(use_afterwards, "has had its fini");
+	test_expect_abort(acquire_nothing, "was never initialised");
 }
 
 static int acquire_outside(void *arg)

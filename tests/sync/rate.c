@@ -485,7 +485,7 @@ static void broken_promises_are_named(void **state)
 {
 	(void)state;
 	test_expect_abort(end_too_early, "waits for the rate");
-	test_expect_abort(use_afterwards, "never made, or is gone");
+	test_expect_abort(use_afterwards, "has had its fini");
 }
 
 int main(void)

@@ -293,7 +293,7 @@ static int time_out(void *arg)
 
 	receive_arms(seen);
 	seen->arms[2] = rota_arm_deadline(rota_after_ns(ROTA_MILLISECOND));
-	rota_event_init(&seen->event, false);
+	rota_event_init(&seen->event, NULL);
 	seen->arms[3] = rota_arm_event(&seen->event);
 	choose(seen, 4);
 	rota_event_fini(&seen->event);

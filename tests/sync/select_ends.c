@@ -39,7 +39,7 @@ static int open_all(struct seen *seen, size_t capacity)
 		seen->codes[i] = NOTHING;
 	if (pipe(seen->fds) < 0)
 		return -errno;
-	rota_event_init(&seen->event, false);
+	rota_event_init(&seen->event, NULL);
 	return rota_channel_open(
 		(&(struct rota_channel_options){ .item_bytes = sizeof(int),
 						 .capacity = capacity }),

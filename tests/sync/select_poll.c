@@ -99,7 +99,7 @@ static int open_play(struct play *play)
 	play->due_ns = rota_after_ns(FAR_NS);
 	if (pipe(play->fds) < 0)
 		return -errno;
-	rota_event_init(&play->event, false);
+	rota_event_init(&play->event, NULL);
 	rota_group_open(&play->group, NULL);
 	return rota_channel_open(
 		(&(struct rota_channel_options){ .item_bytes = sizeof(int) }),
