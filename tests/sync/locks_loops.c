@@ -356,6 +356,77 @@ static void no_signal_is_lost_between_loops(void **state)
 	play_queue(2, 2 * TEST_LOOPS);
 }
 
+#define SIGNALS 50000
+
+/* One loop signals as soon as it can have the mutex of who waits on another. */
+struct call {
+	struct rota_mutex mutex;
+	struct rota_condition condition;
+	unsigned rounds;
+	bool asked; /* somebody is about to wait */
+};
+
+static int answer_calls(void *value)
+{
+	struct call *call = *(struct call **)value;
+
+	for (unsigned answered = 0; answered < call->rounds;) {
+		if (rota_mutex_try_lock(&call->mutex))
+			continue;
+		if (call->asked) {
+			call->asked = false;
+			answered++;
+			rota_condition_signal(&call->condition);
+		}
+		rota_mutex_unlock(&call->mutex);
+	}
+	return 0;
+}
+
+static int call_again_and_again(void *value)
+{
+	struct call *call = *(struct call **)value;
+	int error = 0;
+
+	for (unsigned i = 0; i < call->rounds && !error; i++) {
+		error = rota_mutex_lock(&call->mutex);
+		if (error)
+			break;
+		call->asked = true;
+		error = rota_condition_wait(&call->condition, &call->mutex);
+		if (!error && call->asked)
+			error = -EBADMSG;
+		rota_mutex_unlock(&call->mutex);
+	}
+	return error;
+}
+
+static int run_calls(void *arg)
+{
+	struct call *call = arg;
+	struct rota_group group;
+	int error;
+
+	rota_mutex_init(&call->mutex, NULL);
+	rota_condition_init(&call->condition, NULL);
+	rota_group_open(&group, NULL);
+	error = rota_go_on(&group, 1, answer_calls, call);
+	error |= rota_go_on(&group, 0, call_again_and_again, call);
+	error |= rota_group_wait(&group);
+	rota_condition_fini(&call->condition);
+	rota_mutex_fini(&call->mutex);
+	return error;
+}
+
+static void no_signal_comes_between_the_unlock_and_the_wait(void **state)
+{
+	const struct rota_config config = { .loops = 2 };
+	struct call call = { .rounds = test_rounds(SIGNALS) };
+
+	(void)state;
+	assert_int_equal(test_run_with(&config, NULL, run_calls, &call), 0);
+}
+
 /* Who holds the mutex is the one that knows that nobody else will: its end is
  * the end of the mutex. */
 struct shared {
@@ -446,6 +517,8 @@ int main(void)
 		cmocka_unit_test(two_loops_never_have_it_both),
 		cmocka_unit_test(three_loops_never_have_it_all),
 		cmocka_unit_test(no_signal_is_lost_between_loops),
+		cmocka_unit_test(
+			no_signal_comes_between_the_unlock_and_the_wait),
 		cmocka_unit_test(a_mutex_may_be_gone_after_the_last_unlock),
 		cmocka_unit_test(one_that_was_made_outside_serves_any_engine),
 	};

@@ -3,6 +3,7 @@
  * What is done once: by whom, and who gets the result.
  */
 #include "support/loops.h"
+#include "support/random.h"
 #include "support/timed.h"
 
 #include <errno.h>
@@ -112,6 +113,69 @@ static void callers_of_all_loops_get_the_result_of_one(void **state)
 		assert_int_equal(test_run_loops(call_by_all, &play), 0);
 		assert_all_got(&play, RESULT);
 	}
+}
+
+#define SHORT_ROUNDS 20000
+
+/* Two loops that come at the same moment, again and again. */
+struct race {
+	struct rota_once once;
+	atomic_uint arrived; /* at the meetings so far, both together */
+	atomic_uint runs;    /* of all rounds */
+	unsigned rounds;
+};
+
+static int count_run(void *arg)
+{
+	return (int)atomic_fetch_add((atomic_uint *)arg, 1) + 1;
+}
+
+/* Until both are there. */
+static void meet(struct race *race, unsigned times)
+{
+	unsigned looks = 0;
+
+	atomic_fetch_add(&race->arrived, 1);
+	while (atomic_load(&race->arrived) < 2 * times)
+		if (++looks % 1024 == 0)
+			sched_yield();
+}
+
+static int race_on(void *value)
+{
+	struct race *race = *(struct race **)value;
+	unsigned right = 0, times = 0;
+
+	for (unsigned round = 1; round <= race->rounds; round++) {
+		if (rota_loop() == 0)
+			rota_once_init(&race->once, NULL);
+		meet(race, ++times);
+		right += rota_once_run(&race->once, count_run, &race->runs) ==
+			 (int)round;
+		meet(race, ++times);
+	}
+	return right == race->rounds ? 0 : -EBADMSG;
+}
+
+static int race_both(void *arg)
+{
+	struct rota_group group;
+	int error;
+
+	rota_group_open(&group, NULL);
+	error = rota_go_on(&group, 1, race_on, arg);
+	error |= rota_go_on(&group, 0, race_on, arg);
+	return rota_group_wait(&group) | error;
+}
+
+static void of_two_that_come_at_the_same_moment_one_runs_it(void **state)
+{
+	const struct rota_config config = { .loops = 2 };
+	struct race race = { .rounds = test_rounds(SHORT_ROUNDS) };
+
+	(void)state;
+	assert_int_equal(test_run_with(&config, NULL, race_both, &race), 0);
+	assert_int_equal(atomic_load(&race.runs), race.rounds);
 }
 
 static struct rota_once at_file_scope = ROTA_ONCE_INIT(at_file_scope);
@@ -232,6 +296,8 @@ int main(void)
 		cmocka_unit_test(one_runs_it_and_all_get_the_result),
 		cmocka_unit_test(an_error_is_a_result_too),
 		cmocka_unit_test(callers_of_all_loops_get_the_result_of_one),
+		cmocka_unit_test(
+			of_two_that_come_at_the_same_moment_one_runs_it),
 		cmocka_unit_test(one_at_file_scope_needs_no_call_to_make_it),
 		cmocka_unit_test(
 			a_cancelled_caller_does_not_wait_for_the_result),

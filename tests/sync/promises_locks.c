@@ -233,6 +233,22 @@ static int read_unlock_anothers(void *arg)
 	return run_both(read_and_wait, read_unlock_member);
 }
 
+static int read_again_and_wait(struct shared *shared)
+{
+	const int error = rota_rwlock_read_lock(&shared->lock);
+
+	if (error)
+		return error;
+	rota_rwlock_read_unlock(&shared->lock);
+	return read_and_wait(shared);
+}
+
+static int read_unlock_what_is_read_again(void *arg)
+{
+	(void)arg;
+	return run_both(read_again_and_wait, read_unlock_member);
+}
+
 static int write_unlock_what_is_read(void *arg)
 {
 	(void)arg;
@@ -249,6 +265,7 @@ static void who_lets_go_of_anothers_rwlock_is_named(void **state)
 {
 	(void)state;
 	test_expect_abort(read_unlock_anothers, "but task there");
+	test_expect_abort(read_unlock_what_is_read_again, "but task there");
 	test_expect_abort(write_unlock_what_is_read, "but task there");
 	test_expect_abort(read_unlock_nobodys, "nobody holds the rwlock");
 }
