@@ -26,7 +26,9 @@ ROWS = {"await_nop_1", "await_nop_64", "spawn", "spawn_group", "yield_2",
         "deadline_move", "sleepers", "sleepers_cold", "ticker_cpu",
         "ticker_phase_idle", "ticker_phase_busy", "reader_lines", "stream",
         "stream_serve", "message_awake", "message_asleep", "spawn_remote",
-        "spread", "offload"}
+        "spread", "offload", "channel_rendezvous", "channel_buffered",
+        "channel_across", "select_4", "limit", "limit_shared", "pool",
+        "pipeline", "mutex", "mutex_shared"}
 FIELDS = {"bench", "unit", "median", "min", "max", "rounds", "ops", "checksum",
           "kernel", "cpu"}
 WITH_BASE = {"await_nop_1", "await_nop_64", "yield_2", "yield_1000",
