@@ -64,8 +64,8 @@ int rota_condition_wait_at(struct rota_condition *condition,
 	})
 
 /* Wakes who waits longest; nobody, if nobody does: a signal is not kept. The
- * mutex may be held or not. Never suspends, never refused. Tasks and callbacks; any thread, if the condition may be used on
- * every loop. */
+ * mutex may be held or not. Never suspends, never refused. Tasks and callbacks;
+ * any thread, if the condition may be used on every loop. */
 void rota_condition_signal(struct rota_condition *condition);
 
 /* The same for everybody who waits now. */
