@@ -73,7 +73,7 @@ static int take(struct worker *worker)
 	int result;
 
 	if (!from)
-		return 1;
+		return rota_cancelled() ? rota_cancelled() : 1;
 	result = rota_channel_receive(&worker->from, in_of(worker));
 	if (result <= 0 || !rota_cancelled())
 		return result;
@@ -102,9 +102,7 @@ static int step(struct worker *worker)
 
 	if (result <= 0)
 		return result;
-	result = rota_cancelled();
-	if (!result)
-		result = crew->fn(in_of(worker), out_of(worker), crew->arg);
+	result = crew->fn(in_of(worker), out_of(worker), crew->arg);
 	if (result == 0)
 		return worker->from.channel != NULL;
 	if (result < 0) {

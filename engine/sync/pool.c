@@ -244,9 +244,7 @@ static int stand(struct rota_channel *queue, struct rota_task *self,
 	result = ri_waiter_stand(&submitting.waiter, &queue->guard,
 				 &queue->sending);
 	rota_sender_close(&held);
-	/* The pool's end was told to the owner before its queue's was. */
-	return result == -EPIPE && self->scope->code ? self->scope->code
-						     : result;
+	return result;
 }
 
 /* It was full a moment ago. */

@@ -231,6 +231,30 @@ static void its_deadline_ends_it(void **state)
 	assert_begun(&seen);
 }
 
+/* Does not mind a cancel. */
+static int call_heedlessly(void *value, void *arg)
+{
+	(void)call(value, arg);
+	return 0;
+}
+
+static void what_does_not_heed_its_deadline_is_begun_no_more(void **state)
+{
+	struct seen seen;
+	struct test_kernel kernel;
+
+	(void)state;
+	test_kernel_init(&kernel);
+	test_kernel_clock(&kernel, ROTA_SECOND);
+	make(&seen, ITEMS, 2);
+	seen.each.fn = call_heedlessly;
+	assert_int_equal(
+		test_run_with(NULL, &kernel.table, until_deadline, &seen), 0);
+	assert_int_equal(seen.result, -ETIME);
+	assert_in_range(seen.begun, 2, ITEMS - 1);
+	assert_begun(&seen);
+}
+
 static int in_a_cancelled_task(void *arg)
 {
 	struct rota_group group;
@@ -386,6 +410,8 @@ int main(void)
 		cmocka_unit_test(
 			others_have_their_turn_beside_calls_that_never_wait),
 		cmocka_unit_test(its_deadline_ends_it),
+		cmocka_unit_test(
+			what_does_not_heed_its_deadline_is_begun_no_more),
 		cmocka_unit_test(in_a_cancelled_task_none_is_begun),
 		cmocka_unit_test(nested_ones_do_not_wait_for_each_other),
 		cmocka_unit_test(with_too_few_tasks_it_is_only_slower),

@@ -195,11 +195,28 @@ static void each_allocation_may_fail_and_none_is_made_later(void **state)
 	}
 }
 
+static void what_finds_too_few_tasks_gives_its_memory_back(void **state)
+{
+	const struct rota_config config = { .tasks_max = 2 };
+	int (*const plays[])(int *sum) = { play_pool, play_stages };
+
+	(void)state;
+	for (unsigned i = 0; i < 2; i++) {
+		struct play one = { .fn = plays[i] };
+
+		assert_int_equal(test_run_with(&config, NULL, play, &one),
+				 -EAGAIN);
+		assert_int_equal(one.held, 0);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(
 			each_allocation_may_fail_and_none_is_made_later),
+		cmocka_unit_test(
+			what_finds_too_few_tasks_gives_its_memory_back),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -432,6 +432,37 @@ static void of_too_many_workers_those_that_were_spawned_do_it(void **state)
 	assert_int_equal(seen.out, ITEMS);
 }
 
+static int cancel_before_it_starts(void *arg)
+{
+	struct seen *seen = arg;
+	struct rota_stage source = { .fn = produce, .arg = &seen->source };
+	struct rota_stage middle = { .fn = NULL }, sink = { .fn = NULL };
+	struct rota_group group;
+	int error = open_channels(seen, &source, &middle, &sink);
+
+	if (error)
+		return error;
+	rota_group_open(&group, NULL);
+	error = rota_go_stage(&group, &source);
+	rota_group_cancel(&group, (struct rota_cancellation){ -EINTR, NULL });
+	seen->result = rota_group_wait(&group);
+	rota_receiver_close(&middle.from);
+	rota_sender_close(&middle.to);
+	rota_receiver_close(&sink.from);
+	return error;
+}
+
+static void a_source_that_is_cancelled_makes_nothing(void **state)
+{
+	struct seen seen;
+
+	(void)state;
+	make(&seen, 1);
+	assert_int_equal(test_run(cancel_before_it_starts, &seen), 0);
+	assert_int_equal(seen.result, -EINTR);
+	assert_int_equal(seen.next, 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -444,6 +475,7 @@ int main(void)
 		cmocka_unit_test(over_loops_a_failure_of_any_stage_ends_them),
 		cmocka_unit_test(
 			stages_before_one_that_has_had_enough_end_without_a_failure),
+		cmocka_unit_test(a_source_that_is_cancelled_makes_nothing),
 		cmocka_unit_test(a_stage_that_cannot_be_has_closed_its_ends),
 		cmocka_unit_test(
 			of_too_many_workers_those_that_were_spawned_do_it),

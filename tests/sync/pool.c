@@ -23,15 +23,16 @@ static void each_item_is_worked_on_once(void **state)
 static void an_error_ends_the_pool_and_is_what_it_comes_to(void **state)
 {
 	(void)state;
-	for (size_t capacity = 0; capacity < 5; capacity++) {
-		struct pooled seen = pooled_make(2, capacity);
+	for (unsigned i = 0; i < 10; i++) {
+		const unsigned workers = 1 + i % 2, capacity = i / 2;
+		struct pooled seen = pooled_make(workers, capacity);
 
 		seen.failing = 10;
 		assert_int_equal(test_run(pooled_play, &seen), 0);
 		assert_int_equal(seen.result, -EIO);
 		assert_int_equal(seen.submitted, -ECANCELED);
 		pooled_assert_each_once(&seen);
-		assert_in_range(pooled_sum(seen.worked), 11, 13);
+		assert_in_range(pooled_sum(seen.worked), 11, 9 + 2 * workers);
 		assert_int_equal(pooled_sum(seen.discarded), capacity);
 	}
 }
