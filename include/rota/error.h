@@ -34,7 +34,8 @@
  *	-ENOENT, -ECOMM, -EREMOTEIO
  *	             also: there is no such name, no name server answers just
  *	             now, a name server failed (resolve.h has all of them)
- *	-EPIPE       also: the output is being closed
+ *	-EPIPE       also: the output is being closed; of a channel, a pool or
+ *	             requests: nobody is left to receive, to work, to answer
  *	-ENOSYS      this kernel is too old for it; the header says from when on
  *	-EINVAL      an argument that cannot be meant: lengths over INT_MAX,
  *	             flags that rota_await refuses, a malformed address
