@@ -2,6 +2,7 @@
 #include "support/hands.h"
 
 #include "support/timed.h"
+#include "sync/channel.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -13,12 +14,38 @@
  * wakes somebody else at most so often. */
 #define SETTLE_YIELDS 6
 
+/* All that there is of an item. */
+static void spell(uint64_t words[HANDS_WORDS], uint64_t item)
+{
+	for (uint64_t i = 0; i < HANDS_WORDS; i++)
+		words[i] = i ? ~item - i : item;
+}
+
+/* It came as it went. */
+static void check_spelling(struct hands *hands,
+			   const uint64_t words[HANDS_WORDS])
+{
+	uint64_t wanted[HANDS_WORDS];
+
+	spell(wanted, words[0]);
+	referee_expect(&hands->referee, "an item is whole",
+		       memcmp(words, wanted, hands->options.item_bytes), 0);
+}
+
 static int work(struct hand *hand)
 {
+	uint64_t words[HANDS_WORDS];
+	int got;
+
 	hand->began = true;
+	spell(words, hand->item);
 	if (hand->sends)
-		return rota_channel_send(&hand->sender, &hand->item);
-	return rota_channel_receive(&hand->receiver, &hand->item);
+		return rota_channel_send(&hand->sender, words);
+	got = rota_channel_receive(&hand->receiver, words);
+	if (got == 1)
+		check_spelling(hand->hands, words);
+	hand->item = words[0];
+	return got;
 }
 
 static void take_end(struct hand *hand)
@@ -113,12 +140,22 @@ void hands_cancel(struct hand *hand)
 
 int hands_try_send(struct hands *hands, uint64_t item)
 {
-	return rota_channel_try_send(&hands->sender, &item);
+	uint64_t words[HANDS_WORDS];
+
+	spell(words, item);
+	return rota_channel_try_send(&hands->sender, words);
 }
 
 int hands_try_receive(struct hands *hands, uint64_t *item)
 {
-	return rota_channel_try_receive(&hands->receiver, item);
+	uint64_t words[HANDS_WORDS];
+	const int got = rota_channel_try_receive(&hands->receiver, words);
+
+	if (got != 1)
+		return got;
+	check_spelling(hands, words);
+	*item = words[0];
+	return got;
 }
 
 unsigned hands_state(const struct hands *hands)
@@ -135,7 +172,10 @@ static void note_discarded(void *item, void *context)
 {
 	struct hands *hands = context;
 	const unsigned at = hands->discards++;
+	uint64_t words[HANDS_WORDS];
 
+	memcpy(words, item, hands->options.item_bytes);
+	check_spelling(hands, words);
 	if (at < HANDS_DISCARDED_MAX)
 		memcpy(&hands->discarded[at], item, sizeof(uint64_t));
 }
@@ -145,9 +185,16 @@ int hands_open(struct hands *hands)
 	const int error = rota_channel_open(&hands->options, &hands->sender,
 					    &hands->receiver);
 
-	if (!error)
-		rota_group_open(&hands->group, NULL);
-	return error;
+	if (error)
+		return error;
+	if (hands->shared) {
+		struct rota_channel *channel = hands->sender.channel;
+
+		channel->guard = (struct rota_guard){ .loop = NULL };
+		channel->quick = NULL;
+	}
+	rota_group_open(&hands->group, NULL);
+	return 0;
 }
 
 /* Whoever waits still is cancelled: a script need not end its hands. */

@@ -47,7 +47,8 @@ struct hands {
 	struct rota_sender sender;     /* closed at the end, if it is not */
 	struct rota_receiver receiver; /* the same */
 	bool own_ends;                 /* each hand has one, which it closes */
-	struct rota_group group;       /* of all of them */
+	bool shared; /* as if it had been opened outside of a task */
+	struct rota_group group; /* of all of them */
 	struct hand list[HANDS_MAX];
 	unsigned count;                          /* of hands */
 	unsigned returned;                       /* how many of them have */
@@ -55,6 +56,10 @@ struct hands {
 	unsigned discards;                       /* how many */
 	void (*script)(struct hands *hands);
 };
+
+/* Items are 8, 16 or 24 bytes; what comes behind the first 8 follows from
+ * them. */
+#define HANDS_WORDS 3
 
 #define HANDS_EXPECT(hands, seen, wanted) \
 	referee_expect(&(hands)->referee, #seen, (seen), (wanted))

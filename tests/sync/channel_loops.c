@@ -10,32 +10,24 @@
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdint.h>
-#include <string.h>
 
 #include <cmocka.h>
 
 #define ITEMS 20000u
 #define ROUNDS 200u
-
-/* No verb returns it. */
-#define NONE 1000
+#define WATCHED 40u
 
 struct seen {
 	struct rota_channel_options options;
 	struct rota_sender sender;
 	struct rota_receiver receiver;
-	struct rota_group *group; /* to be cancelled */
-	unsigned count;           /* items that are to pass */
-	unsigned received;        /* that did, in order */
-	bool disorder;            /* one came that was not the next */
-	int64_t deadline_ns;      /* of who waits */
-	atomic_uint discarded;    /* items */
-	atomic_uint told;         /* tasks that were told what they should be */
-	atomic_uint refused;      /* tasks that were told something else */
-	atomic_int result;        /* of who waits; NONE: it does */
-	int served;               /* of who serves it */
-	uint64_t item;            /* what came */
-	struct hold hold;
+	unsigned count;        /* items that are to pass */
+	unsigned received;     /* that did, in order */
+	bool disorder;         /* one came that was not the next */
+	atomic_uint discarded; /* items */
+	atomic_uint told;      /* tasks that were told what they should be */
+	atomic_uint refused;   /* tasks that were told something else */
+	atomic_bool watched;   /* somebody has looked at it */
 };
 
 static void note_discarded(void *item, void *context)
@@ -223,185 +215,56 @@ static void who_waits_to_send_is_told_on_all_loops(void **state)
 	assert_int_equal(atomic_load(&seen.discarded), 2);
 }
 
-/* A task on loop 1 that waits to receive, and to send. */
-static int wait_to_receive(void *value)
+/* Looks at it from another loop until it is over. */
+static int watch(void *value)
 {
 	struct seen *seen = *(struct seen **)value;
-	struct rota_deadline deadline;
-
-	rota_deadline_begin(&deadline, seen->deadline_ns);
-	atomic_store(&seen->result,
-		     rota_channel_receive(&seen->receiver, &seen->item));
-	rota_deadline_end(&deadline);
-	return 0;
-}
-
-static int wait_to_send(void *value)
-{
-	struct seen *seen = *(struct seen **)value;
-	struct rota_deadline deadline;
-	const uint64_t item = 7;
-
-	rota_deadline_begin(&deadline, seen->deadline_ns);
-	atomic_store(&seen->result, rota_channel_send(&seen->sender, &item));
-	rota_deadline_end(&deadline);
-	return 0;
-}
-
-/* What happens to it while its loop can do nothing, by letters: it is served,
- * it is cancelled, its deadline passes; then the loop goes on. */
-struct fate {
-	const char *events; /* s(erved), c(ancelled), l(ate), g(o on) */
-	int result;         /* what a receiver is told */
-	int served;         /* what the one who serves it is told */
-};
-
-static const struct fate fates[] = {
-	{ "s", 1, 0 },
-	{ "sc", 1, 0 },
-	{ "cs", 1, 0 },
-	{ "ls", 1, 0 },
-	{ "sl", 1, 0 },
-	{ "lcs", 1, 0 },
-	{ "scl", 1, 0 },
-	{ "gs", 1, 0 },
-	{ "cgs", -ECANCELED, -EAGAIN },
-	{ "lgs", -ETIME, -EAGAIN },
-};
-
-static const struct fate *fate;
-
-static void be_served(struct seen *seen, bool sends)
-{
-	const uint64_t item = 7;
-
-	if (sends)
-		seen->served =
-			rota_channel_try_receive(&seen->receiver, &seen->item);
-	else
-		seen->served = rota_channel_try_send(&seen->sender, &item);
-}
-
-/* The loop goes on: who is cancelled or late hears of it. */
-static int go_on(struct seen *seen)
-{
+	struct rota_sender own = rota_sender_share(&seen->sender);
+	struct rota_channel_state state;
 	int error = 0;
-
-	hold_end(&seen->hold);
-	while (!error && fate->result < 0 && atomic_load(&seen->result) == NONE)
-		error = rota_yield();
-	return error;
-}
-
-static int suffer(struct seen *seen, bool sends)
-{
-	int error = 0;
-
-	for (const char *event = fate->events; *event; event++)
-		if (*event == 's')
-			be_served(seen, sends);
-		else if (*event == 'g')
-			error = go_on(seen);
-		else if (*event == 'c')
-			rota_group_cancel(seen->group,
-					  (struct rota_cancellation){ 0,
-								      NULL });
-		else
-			while (rota_now_ns() <= seen->deadline_ns)
-				sched_yield();
-	if (!atomic_load(&seen->hold.let_go))
-		hold_end(&seen->hold);
-	return error;
-}
-
-/* It stands in line, or was late before anybody could look. */
-static int await_victim(struct seen *seen)
-{
-	int error = 0;
-
-	while (!error && atomic_load(&seen->result) == NONE) {
-		const struct rota_channel_state state =
-			rota_receiver_inspect(&seen->receiver);
-
-		if (state.senders_waiting + state.receivers_waiting > 0)
-			break;
-		error = rota_yield();
-	}
-	return error;
-}
-
-/* False: it was late too early. */
-static bool try_fate(struct seen *seen, bool sends, int *error)
-{
-	struct rota_group group;
-	struct rota_shield shield;
-	bool tried;
-
-	*error = open_channel(seen, 0);
-	seen->group = &group;
-	atomic_store(&seen->result, NONE);
-	rota_group_open(&group, NULL);
-	/* The cancel is for the member only, not for who serves it. */
-	rota_shield_begin(&shield, ROTA_NEVER);
-	*error |= rota_go_on(&group, 1, sends ? wait_to_send : wait_to_receive,
-			     seen);
-	*error |= await_victim(seen);
-	hold_begin(&seen->hold, 1);
-	tried = atomic_load(&seen->result) == NONE;
-	if (tried)
-		*error |= suffer(seen, sends);
-	else
-		hold_end(&seen->hold);
-	rota_shield_end(&shield);
-	(void)rota_group_wait(&group);
-	rota_sender_close(&seen->sender);
-	rota_receiver_close(&seen->receiver);
-	return tried;
-}
-
-static int meet_fate(struct seen *seen, bool sends)
-{
-	const bool late = strchr(fate->events, 'l') != NULL;
-	int64_t patience_ns = 2 * ROTA_MILLISECOND;
-	int error;
 
 	do {
-		seen->deadline_ns = late ? rota_after_ns(patience_ns)
-					 : ROTA_NEVER;
-		patience_ns *= 2;
-	} while (!try_fate(seen, sends, &error));
+		state = rota_sender_inspect(&own);
+		if (!state.receivers && state.depth)
+			atomic_fetch_add(&seen->refused, 1);
+		atomic_store(&seen->watched, true);
+		error = rota_yield();
+	} while (state.receivers && !error);
+	rota_sender_close(&own);
 	return error;
 }
 
-static int receiver_meets_fate(void *arg)
+static int discard_watched(void *arg)
 {
-	return meet_fate(arg, false);
-}
+	struct seen *seen = arg;
+	int error = 0;
 
-static int sender_meets_fate(void *arg)
-{
-	return meet_fate(arg, true);
-}
+	for (unsigned i = 0; i < test_rounds(WATCHED) && !error; i++) {
+		struct rota_group group;
 
-static void a_waiter_is_served_or_cancelled_whatever_its_loop_does(void **state)
-{
-	(void)state;
-	for (unsigned i = 0; i < sizeof(fates) / sizeof(*fates); i++) {
-		struct seen seen = { 0 };
-
-		fate = &fates[i];
-		assert_int_equal(test_run_loops(receiver_meets_fate, &seen), 0);
-		assert_int_equal(atomic_load(&seen.result), fate->result);
-		assert_int_equal(seen.served, fate->served);
-		assert_int_equal(seen.item, fate->result == 1 ? 7 : 0);
-
-		seen = (struct seen){ 0 };
-		assert_int_equal(test_run_loops(sender_meets_fate, &seen), 0);
-		assert_int_equal(atomic_load(&seen.result),
-				 fate->result == 1 ? 0 : fate->result);
-		assert_int_equal(seen.served, fate->served ? fate->served : 1);
-		assert_int_equal(seen.item, fate->served ? 0 : 7);
+		atomic_store(&seen->watched, false);
+		error = open_channel(seen, 50);
+		rota_group_open(&group, NULL);
+		error |= rota_go_on(&group, 1, watch, seen);
+		for (uint64_t item = 0; item < 50 && !error; item++)
+			error = rota_channel_send(&seen->sender, &item);
+		await(&seen->watched);
+		rota_receiver_close(&seen->receiver);
+		error |= rota_group_wait(&group);
+		rota_sender_close(&seen->sender);
 	}
+	return error;
+}
+
+static void what_is_discarded_is_gone_for_everybody_at_once(void **state)
+{
+	struct seen seen = { 0 };
+
+	(void)state;
+	assert_int_equal(test_run_loops(discard_watched, &seen), 0);
+	assert_int_equal(atomic_load(&seen.refused), 0);
+	assert_int_equal(atomic_load(&seen.discarded),
+			 50 * test_rounds(WATCHED));
 }
 
 /* Back and forth between loops that have nothing else to do: each lies down
@@ -575,7 +438,7 @@ int main(void)
 		cmocka_unit_test(the_end_is_told_on_all_loops),
 		cmocka_unit_test(who_waits_to_send_is_told_on_all_loops),
 		cmocka_unit_test(
-			a_waiter_is_served_or_cancelled_whatever_its_loop_does),
+			what_is_discarded_is_gone_for_everybody_at_once),
 		cmocka_unit_test(a_loop_that_sleeps_is_woken_for_an_item),
 		cmocka_unit_test(a_local_channel_serves_its_loop),
 		cmocka_unit_test(

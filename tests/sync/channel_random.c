@@ -64,6 +64,9 @@ static int play_some(void *arg)
 
 		test_random_seed(&referee->random, rounds_seed(rounds));
 		write_moves(referee, moves, &count);
+		play->game.hands.options.item_bytes =
+			8 * (1 + referee_dice(referee, HANDS_WORDS));
+		play->game.hands.shared = referee_dice(referee, 3) == 0;
 		if (!game_play(&play->game, referee_dice(referee, 5), moves))
 			return -EPROTO;
 	}
