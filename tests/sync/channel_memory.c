@@ -23,6 +23,7 @@
 #define ROUNDS 1000
 
 static unsigned allocations;
+static unsigned releases;
 static bool refuses; /* there is no memory */
 
 #if !RI_SANITIZED
@@ -30,6 +31,7 @@ static bool refuses; /* there is no memory */
 extern void *__libc_malloc(size_t bytes);
 extern void *__libc_calloc(size_t count, size_t bytes);
 extern void *__libc_realloc(void *old, size_t bytes);
+extern void __libc_free(void *block);
 
 void *malloc(size_t bytes)
 {
@@ -47,6 +49,12 @@ void *realloc(void *old, size_t bytes)
 {
 	allocations++;
 	return refuses ? NULL : __libc_realloc(old, bytes);
+}
+
+void free(void *block)
+{
+	releases += block != NULL;
+	__libc_free(block);
 }
 #endif
 
@@ -264,6 +272,29 @@ static void the_callers_memory_may_be_used_again(void **state)
 	assert_int_equal(allocations, before);
 }
 
+/* Whichever end is the last one. */
+static void what_was_allocated_is_given_back_with_the_last_end(void **state)
+{
+	const struct rota_channel_options options = { .item_bytes = 4,
+						      .capacity = 4 };
+
+	(void)state;
+	for (unsigned i = 0; i < 4; i++) {
+		const unsigned taken = allocations, given = releases;
+		struct rota_sender other;
+
+		assert_int_equal(try_to_open(&options), 0);
+		other = rota_sender_share(&sender);
+		rota_sender_close(&sender);
+		if (i % 2)
+			rota_sender_close(&other);
+		rota_receiver_close(&receiver);
+		if (i % 2 == 0)
+			rota_sender_close(&other);
+		assert_int_equal(releases - given, allocations - taken);
+	}
+}
+
 struct warm {
 	struct test_kernel kernel;
 	struct rota_sender sender;
@@ -388,6 +419,8 @@ int main(void)
 		cmocka_unit_test(a_bigger_item_or_ring_takes_as_much_more),
 		cmocka_unit_test(the_callers_memory_is_used_to_the_byte),
 		cmocka_unit_test(the_callers_memory_may_be_used_again),
+		cmocka_unit_test(
+			what_was_allocated_is_given_back_with_the_last_end),
 		cmocka_unit_test(a_warm_channel_neither_allocates_nor_maps),
 		cmocka_unit_test(the_count_sees_an_allocation),
 	};

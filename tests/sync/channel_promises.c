@@ -209,30 +209,35 @@ static int do_it_there(void *value)
 	return do_verb();
 }
 
-static int do_it_on_loop_1(void *arg)
+static int open_there(void *value)
+{
+	(void)value;
+	return open_channel(true);
+}
+
+static int do_it_on_loop_0(void *arg)
 {
 	struct rota_group group;
-	int error = open_channel(true);
+	int error;
 
 	(void)arg;
-	if (error)
-		return error;
 	rota_group_open(&group, NULL);
-	error = rota_go_on(&group, 1, do_it_there, 0);
-	return rota_group_wait(&group) | error;
+	error = rota_go_on(&group, 1, open_there, 0);
+	error |= rota_group_wait(&group);
+	return error ? error : do_verb();
 }
 
 static int run_on_two_loops(void *arg)
 {
 	(void)arg;
-	return run(do_it_on_loop_1, 2);
+	return run(do_it_on_loop_0, 2);
 }
 
 static void a_local_channel_is_for_its_own_loop(void **state)
 {
 	(void)state;
-	expect_of_each(run_on_two_loops, "is called on loop 1 (0x");
-	expect_of_each(run_on_two_loops, ") for what loop 0 (0x");
+	expect_of_each(run_on_two_loops, "is called on loop 0 (0x");
+	expect_of_each(run_on_two_loops, ") for what loop 1 (0x");
 }
 
 static void *do_it_on_thread(void *arg)
@@ -359,6 +364,38 @@ static void only_tasks_wait(void **state)
 	}
 }
 
+/* A function that has returned past its scope is found by the next verb, even if
+ * that need not wait. */
+static void leave_group_open(void)
+{
+	struct rota_group group;
+
+	TEST_NEXT_LINE();
+	rota_group_open(&group, NULL);
+}
+
+static int do_it_in_no_scope(void *arg)
+{
+	const int error = open_channel(false);
+	const uint64_t item = 0;
+	uint64_t got;
+
+	(void)arg;
+	if (error || rota_channel_try_send(&sender, &item))
+		return 1;
+	if (verb == SEND && rota_channel_try_receive(&receiver, &got) < 0)
+		return 1;
+	leave_group_open();
+	return do_verb();
+}
+
+static void a_scope_that_was_left_open_is_found(void **state)
+{
+	(void)state;
+	for (verb = SEND; verb < VERBS; verb += RECEIVE - SEND)
+		test_expect_abort(do_it_in_no_scope, "is still open");
+}
+
 /* Nobody can ever come: the list of tasks says who waits for what. */
 static int wait_for_nobody(void *arg)
 {
@@ -418,6 +455,7 @@ int main(void)
 			a_channel_of_a_loop_alone_is_not_for_another_engine),
 		cmocka_unit_test(a_channel_of_a_loop_alone_ends_with_that),
 		cmocka_unit_test(only_tasks_wait),
+		cmocka_unit_test(a_scope_that_was_left_open_is_found),
 		cmocka_unit_test(a_wait_that_nobody_can_end_is_told),
 	};
 
