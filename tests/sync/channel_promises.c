@@ -393,7 +393,8 @@ static void a_scope_that_was_left_open_is_found(void **state)
 {
 	(void)state;
 	for (verb = SEND; verb < VERBS; verb += RECEIVE - SEND)
-		test_expect_abort(do_it_in_no_scope, "is still open");
+		test_expect_abort(do_it_in_no_scope,
+				  "returned from the function");
 }
 
 /* Nobody can ever come: the list of tasks says who waits for what. */
