@@ -41,10 +41,8 @@ static int gather(struct talk *talk, int *count)
 		};
 		const int chosen = rota_select(arms, 3);
 
-		if (chosen != NUMBER)
-			return chosen;
-		if (arms[NUMBER].result == 0)
-			return END;
+		if (chosen != NUMBER || arms[NUMBER].result == 0)
+			return chosen == NUMBER ? END : chosen;
 		if (*count == 0)
 			due_ns = rota_after_ns(20 * ROTA_MILLISECOND);
 	}
@@ -81,7 +79,7 @@ static int run(void *arg)
 	rota_event_init(&talk.wanted, NULL);
 	rota_group_open(&group, NULL);
 	error = rota_go(&group, send_numbers, &talk);
-	if (error) /* nobody else would */
+	if (error)
 		rota_sender_close(&talk.sender);
 	while ((why = gather(&talk, &count)) == DUE || why == WANTED) {
 		printf("%d %s\n", count, why == DUE ? "waited" : "wanted");
