@@ -1,11 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Fan-out with a bound: at most two of five jobs run at a time, the first
- * error cancels the rest, and wait returns that error once all are gone.
+ * Fan-out: at most two of five jobs run at a time, the first error cancels the
+ * rest, and wait returns that error once all are gone. The value is copied into
+ * the task, so the loop's own variable may be handed over as it is. A job that
+ * is cancelled returns the code that its verb gave it: that is no failure of its
+ * own.
  *
- * The value is copied into the task, so the loop's own variable may be handed
- * over as it is. A job that is cancelled returns the code that its verb gave
- * it: that is no failure of its own.
+ * The wrong way: to start jobs and count them down (a WaitGroup). The first
+ * error is lost, the others go on for nothing, and who is to be cancelled from
+ * outside has nobody to tell it.
  */
 #include <rota/rota.h>
 

@@ -2,9 +2,12 @@
 /*
  * A deadline is a scope: whatever blocks between begin and end fails with
  * -ETIME once it has come, also an operation that is in the kernel already.
- *
  * Deadlines nest; the earliest one counts. Here the peer never answers, so the
  * inner one comes, and the task goes on with time left of the outer one.
+ *
+ * The wrong way: a timeout for each call (SO_RCVTIMEO). A peer that sends a byte
+ * now and then stays within each of them, and is never through; and who calls
+ * cannot say how long all of it may take.
  */
 #include <rota/rota.h>
 

@@ -2,13 +2,13 @@
 /*
  * Fan-out over many pieces with a bound: this program sums its own bytes, in
  * pieces, eight at a time. rota_go waits for a slot, so a piece that has its
- * turn later has neither a task nor a stack yet. The first error ends it: what
- * runs is stopped, nothing more begins, and wait returns that error.
+ * turn later has neither a task nor a stack yet. The first error stops what
+ * runs, nothing more begins, and wait returns it. (Over the items of an array,
+ * rota_for_each does the same.)
  *
- * The wrong way: spawn one task a piece without a limit, or let each of them
- * take a semaphore as the first thing it does. Only the reads are bounded
- * then: all stacks exist at once, 8 KiB for each of a million pieces, and
- * after the first error they still come to life one by one to find out.
+ * The wrong way: a task for each piece that takes a semaphore as the first thing
+ * it does. Only the reads are bounded then: all stacks exist at once, 8 KiB for
+ * each of a million, and after an error they come to life to find out.
  */
 #include <rota/rota.h>
 
@@ -39,21 +39,16 @@ static int sum_piece(void *value)
 	struct piece *piece = value;
 	struct sum *sum = piece->sum;
 	unsigned char buffer[PIECE_BYTES];
-	int n = 0;
+	int n;
 
 	if (++sum->now > sum->most)
 		sum->most = sum->now;
-	while (piece->bytes) {
-		n = rota_pread(sum->fd, buffer, piece->bytes, piece->offset);
-		if (n <= 0)
-			break;
-		for (int i = 0; i < n; i++)
-			sum->total += buffer[i];
-		piece->offset += n;
-		piece->bytes -= (size_t)n;
-	}
+	n = rota_pread(sum->fd, buffer, piece->bytes, piece->offset);
+	for (int i = 0; i < n; i++)
+		sum->total += buffer[i];
 	sum->now--;
-	return n ? n : -ENODATA; /* shorter than it was said to be */
+	/* It may be shorter than it was said to be. */
+	return n < 0 || n == (int)piece->bytes ? n : -ENODATA;
 }
 
 /* Sums a file that is said to have so many bytes. */
@@ -63,17 +58,13 @@ static int sum_file(struct sum *sum, int64_t bytes)
 	struct rota_group pieces;
 	int refused = 0, error;
 
-	rota_group_open(&pieces, &(struct rota_group_options){
-					 .name = "pieces",
-					 .limit = AT_A_TIME,
-				 });
-	for (; piece.offset < bytes; piece.offset += PIECE_BYTES) {
+	rota_group_open(&pieces,
+			&(struct rota_group_options){ .limit = AT_A_TIME });
+	for (; piece.offset < bytes && !refused; piece.offset += PIECE_BYTES) {
 		if (bytes - piece.offset < PIECE_BYTES)
 			piece.bytes = (size_t)(bytes - piece.offset);
 		refused = rota_go(&pieces, sum_piece, piece);
-		if (refused)
-			break;
-		sum->begun++;
+		sum->begun += !refused;
 	}
 	error = rota_group_wait(&pieces);
 	return error ? error : refused;

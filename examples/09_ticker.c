@@ -3,8 +3,8 @@
  * Periodic work. A ticker is due at start + period, start + 2 * period and so
  * on, however long the work takes: it never drifts. Who comes late by some
  * periods gets one tick at once and is told how many were missed; the next one
- * is back on the schedule. It ends with the scope around it, so there is
- * nothing to select between. rota_every is the same for a function.
+ * is back on the schedule. It ends with the scope around it. rota_every is the
+ * same for a function.
  *
  * The wrong way:
  *
@@ -61,7 +61,6 @@ static int work(void *value)
 	/* A tick may come late, but not early, and none is uncounted. */
 	if (periods < TICKS || rota_now_ns() - start_ns < periods * PERIOD)
 		return -EPROTO;
-	printf("the work is done\n");
 	return 0;
 }
 
@@ -89,10 +88,8 @@ static int run(void *arg)
 	if (!error)
 		error = rota_go(&group, work, 0);
 	result = rota_group_wait(&group);
-	printf("and the heart %s\n", beats ? "has beaten" : "stood still");
-	if (error || result)
-		return error ? error : result;
-	return beats ? 0 : -EPROTO;
+	printf("the heart %s\n", beats ? "has beaten" : "stood still");
+	return error ? error : result ? result : beats ? 0 : -EPROTO;
 }
 
 int main(void)
