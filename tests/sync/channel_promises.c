@@ -366,12 +366,22 @@ static void only_tasks_wait(void **state)
 
 /* A function that has returned past its scope is found by the next verb, even if
  * that need not wait. */
-static void leave_group_open(void)
+static __attribute__((noinline)) void leave_group_open(void)
 {
 	struct rota_group group;
 
 	TEST_NEXT_LINE();
 	rota_group_open(&group, NULL);
+}
+
+/* So deep that the frames of a verb do not reach it. */
+static __attribute__((noinline)) void leave_it_open_below(void)
+{
+	volatile char room[4096];
+
+	room[0] = 0;
+	leave_group_open();
+	room[1] = room[0];
 }
 
 static int do_it_in_no_scope(void *arg)
@@ -385,7 +395,7 @@ static int do_it_in_no_scope(void *arg)
 		return 1;
 	if (verb == SEND && rota_channel_try_receive(&receiver, &got) < 0)
 		return 1;
-	leave_group_open();
+	leave_it_open_below();
 	return do_verb();
 }
 
