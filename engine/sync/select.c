@@ -194,6 +194,7 @@ static struct rota_arm *do_one(struct ri_select *select)
 {
 	bool may_poll = true;
 	struct rota_arm *arm;
+	int polled;
 
 	enter_all(select);
 	while ((arm = choose(select, may_poll))) {
@@ -204,9 +205,11 @@ static struct rota_arm *do_one(struct ri_select *select)
 			break;
 		}
 		leave_all(select);
-		arm->result = poll_now(select);
-		if (arm->result)
+		polled = poll_now(select);
+		if (polled) {
+			arm->result = polled;
 			return arm;
+		}
 		may_poll = false;
 		enter_all(select);
 	}
