@@ -43,7 +43,7 @@ static int open_all(struct seen *seen)
 						  .capacity = seen->capacity }),
 					  &seen->senders[i],
 					  &seen->receivers[i]);
-	rota_event_init(&seen->event, false);
+	rota_event_init(&seen->event, NULL);
 	rota_group_open(&seen->group, NULL);
 	return error;
 }

@@ -360,6 +360,58 @@ static void an_event_may_not_end_while_tasks_wait_for_it(void **state)
 	test_expect_abort(end_while_selected, "rota_event_fini: task vain");
 }
 
+/* Once a foreign thread has nothing to do with it any more, who waits for ever
+ * is found. */
+static int wait_for_nobody(bool selects)
+{
+	struct rota_event other;
+	struct rota_arm arms[] = { rota_arm_event(&event),
+				   rota_arm_deadline(rota_after_ns(1)) };
+	struct rota_deadline deadline;
+	int result;
+
+	rota_deadline_begin(&deadline, rota_after_ns(1));
+	result = selects ? rota_select(arms, 2) : rota_event_wait(&event);
+	rota_deadline_end(&deadline);
+	if (result != (selects ? 1 : -ETIME))
+		return 0;
+	rota_event_init(&other, &(struct rota_sync_options){ .local = true });
+	return rota_event_wait(&other);
+}
+
+static int select_then_wait(void *arg)
+{
+	(void)arg;
+	return wait_for_nobody(true);
+}
+
+static int wait_then_wait(void *arg)
+{
+	(void)arg;
+	return wait_for_nobody(false);
+}
+
+static int run_select_then_wait(void *arg)
+{
+	(void)arg;
+	rota_event_init(&event, NULL);
+	return rota_run(NULL, select_then_wait, NULL);
+}
+
+static int run_wait_then_wait(void *arg)
+{
+	(void)arg;
+	rota_event_init(&event, NULL);
+	return rota_run(NULL, wait_then_wait, NULL);
+}
+
+static void a_thread_is_hoped_for_only_while_somebody_waits(void **state)
+{
+	(void)state;
+	test_expect_abort_outside(run_select_then_wait, "rota_event_wait");
+	test_expect_abort_outside(run_wait_then_wait, "rota_event_wait");
+}
+
 static int wait_outside(void *arg)
 {
 	(void)arg;
@@ -469,6 +521,8 @@ int main(void)
 		cmocka_unit_test(a_foreign_thread_wakes_a_loop_that_sleeps),
 		cmocka_unit_test(a_foreign_thread_ends_a_select_that_sleeps),
 		cmocka_unit_test(an_event_may_not_end_while_tasks_wait_for_it),
+		cmocka_unit_test(
+			a_thread_is_hoped_for_only_while_somebody_waits),
 		cmocka_unit_test(only_tasks_wait),
 		cmocka_unit_test(a_local_event_is_for_its_own_loop),
 		cmocka_unit_test(an_event_of_one_loop_is_not_for_threads),

@@ -39,7 +39,7 @@ static int open_all(struct seen *seen)
 	int error = rota_channel_open(&options, &seen->full, &seen->from_full);
 
 	error |= rota_channel_open(&options, &seen->free, &seen->from_free);
-	rota_event_init(&seen->event, false);
+	rota_event_init(&seen->event, NULL);
 	rota_event_set(&seen->event);
 	if (pipe(seen->fds) < 0)
 		return -errno;

@@ -17,8 +17,8 @@
 
 #include <cmocka.h>
 
-#define MEETINGS 50000u
-#define PAIRS 3u
+#define MEETINGS 15000u
+#define PAIRS 24u
 #define STORMS 40000u
 #define STORMERS 9u
 #define CHANNELS 3u
@@ -60,8 +60,8 @@ static int open_ends(struct seen *seen, const size_t *capacities)
 {
 	int error = 0;
 
-	rota_event_init(&seen->over, false);
-	rota_event_init(&seen->flicker, false);
+	rota_event_init(&seen->over, NULL);
+	rota_event_init(&seen->flicker, NULL);
 	for (unsigned i = 0; i < CHANNELS && !error; i++)
 		error = rota_channel_open(
 			(&(struct rota_channel_options){
@@ -316,7 +316,7 @@ static int be_late(void *arg)
 
 	if (pipe(late->fds) < 0)
 		return -errno;
-	rota_event_init(&late->event, false);
+	rota_event_init(&late->event, NULL);
 	rota_group_open(&late->group, NULL);
 	rota_shield_begin(&shield, ROTA_NEVER);
 	error |= rota_go_on(&late->group, 1, select_late, late);

@@ -475,7 +475,7 @@ static int open_play(struct play *play)
 			&play->senders[i], &play->receivers[i]);
 	}
 	for (unsigned i = 0; i < CHOICE_EVENTS; i++)
-		rota_event_init(&play->events[i], false);
+		rota_event_init(&play->events[i], NULL);
 	for (unsigned i = 0; i < CHOICE_HANDS; i++) {
 		struct hand *hand = &play->hands[i];
 
