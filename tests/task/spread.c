@@ -159,7 +159,8 @@ static int note_cancel(void *value)
 {
 	struct work *work = *(struct work **)value;
 
-	if (rota_cancelled() == -ECANCELED || rota_sleep(INT64_MAX) == -ECANCELED)
+	if (rota_cancelled() == -ECANCELED ||
+	    rota_sleep(INT64_MAX) == -ECANCELED)
 		atomic_fetch_add(&work->on[rota_loop()], 1);
 	return 0;
 }
