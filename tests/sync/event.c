@@ -321,19 +321,15 @@ static int select_in_vain(void *value)
 	return rota_select(&arm, 1);
 }
 
-static int end_with_waiter(rota_task_fn *fn)
+static int end_with_waiter(bool selects)
 {
 	struct rota_group group;
 	int error;
 
 	rota_event_init(&event, NULL);
 	rota_group_open(&group, NULL);
-	error = rota_group_spawn(&group, fn, NULL,
-				 &(struct rota_site){
-					 .file = __FILE__,
-					 .line = __LINE__,
-					 .function = "vain",
-				 });
+	error = selects ? rota_go(&group, select_in_vain, 0)
+			: rota_go(&group, wait_in_vain, 0);
 	error |= rota_yield();
 	rota_event_fini(&event);
 	return error | rota_group_wait(&group);
@@ -342,13 +338,13 @@ static int end_with_waiter(rota_task_fn *fn)
 static int end_while_waited_for(void *arg)
 {
 	(void)arg;
-	return end_with_waiter(wait_in_vain);
+	return end_with_waiter(false);
 }
 
 static int end_while_selected(void *arg)
 {
 	(void)arg;
-	return end_with_waiter(select_in_vain);
+	return end_with_waiter(true);
 }
 
 static void an_event_may_not_end_while_tasks_wait_for_it(void **state)
@@ -357,7 +353,8 @@ static void an_event_may_not_end_while_tasks_wait_for_it(void **state)
 	test_expect_abort(end_while_waited_for, "waits for it in "
 						"rota_event_wait");
 	test_expect_abort(end_while_selected, "waits for it in rota_select");
-	test_expect_abort(end_while_selected, "rota_event_fini: task vain");
+	test_expect_abort(end_while_selected,
+			  "rota_event_fini: task select_in_vain");
 }
 
 /* Once a foreign thread has nothing to do with it any more, who waits for ever
@@ -366,11 +363,14 @@ static int wait_for_nobody(bool selects)
 {
 	struct rota_event other;
 	struct rota_arm arms[] = { rota_arm_event(&event),
-				   rota_arm_deadline(rota_after_ns(1)) };
+				   rota_arm_deadline(
+					   rota_after_ns(ROTA_MILLISECOND)) };
 	struct rota_deadline deadline;
 	int result;
 
-	rota_deadline_begin(&deadline, rota_after_ns(1));
+	rota_deadline_begin(&deadline,
+			    rota_after_ns(selects ? ROTA_SECOND
+						  : ROTA_MILLISECOND));
 	result = selects ? rota_select(arms, 2) : rota_event_wait(&event);
 	rota_deadline_end(&deadline);
 	if (result != (selects ? 1 : -ETIME))
