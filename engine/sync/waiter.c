@@ -25,8 +25,6 @@ void ri_waiter_tell(struct rota_waiter *waiter)
 		ri_loop_post_from_outside(&waiter->tasks->loop, &waiter->mail);
 }
 
-/* They are chained by their mail, which nobody has posted yet: each is read
- * before the one it is in is served and may be gone. */
 void ri_line_check_empty(const struct rota_line *line, const char *verb)
 {
 	const struct rota_waiter *first = ri_line_first(line);
