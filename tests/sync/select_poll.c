@@ -320,10 +320,62 @@ static void one_arm_is_done_in_whatever_order(void **state)
 	}
 }
 
+/* A batch is full and is refused: nothing is done, nobody stands anywhere, no
+ * timer is left, and it is said at once. */
+#define BATCH 4
+
+static int poll_there(void *value)
+{
+	struct play *play = *(struct play **)value;
+	struct rota_arm arm = rota_arm_poll(play->fds[0], POLLIN);
+
+	return rota_select(&arm, 1);
+}
+
+static int find_no_entry(void *arg)
+{
+	struct play *play = arg;
+	const int item = 7;
+	struct rota_shield shield;
+	int error = open_play(play);
+
+	make_arms(play);
+	rota_shield_begin(&shield, ROTA_NEVER);
+	for (int i = 0; i < BATCH; i++)
+		error |= rota_go(&play->group, poll_there, play);
+	error |= rota_yield();
+	play->kernel.submit_error = -EAGAIN;
+	play->chosen = rota_select(play->arms, ARMS);
+	play->kernel.submit_error = 0;
+	play->item = rota_channel_try_send(&play->sender, &item);
+	error |= rota_sleep(2 * FAR_NS);
+	rota_group_cancel(&play->group, (struct rota_cancellation){ 0, NULL });
+	rota_shield_end(&shield);
+	close_play(play);
+	return error;
+}
+
+static void without_an_entry_nothing_is_done_and_nobody_stands(void **state)
+{
+	const struct rota_config config = { .entries = BATCH };
+	struct play play = { .played = 0 };
+
+	(void)state;
+	assert_int_equal(test_run_timed_with(&config, &play.kernel,
+					     find_no_entry, &play),
+			 0);
+	assert_int_equal(play.chosen, -EAGAIN);
+	for (int i = 0; i < ARMS; i++)
+		assert_int_equal(play.arms[i].result, NOTHING);
+	assert_int_equal(play.item, -EAGAIN); /* what try_send said */
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(one_arm_is_done_in_whatever_order),
+		cmocka_unit_test(
+			without_an_entry_nothing_is_done_and_nobody_stands),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
