@@ -12,116 +12,85 @@
  */
 #include <rota/rota.h>
 
-#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 
-enum word {
-	BEGIN = 'B',
-	DEBIT = 'D',
-	COMMIT = 'C',
-	ROLLBACK = 'R'
-};
+#define DEBIT 'd'
+#define ROLLBACK 'r'
 
 struct ledger {
-	int fd;
-	bool hangs;  /* it answers BEGIN and nothing else */
-	bool locked; /* by a transaction */
+	int ends[2]; /* its own, and the other one's */
+	bool hangs;  /* answers nothing */
+	bool locked; /* by a transfer */
+	int undone;  /* what the clean-up came to */
 };
 
-/* Says each word again once it is done. DEBIT never is: somebody else has
- * locked that account. */
+/* A DEBIT waits for a lock that somebody else has: it is never answered. */
 static int keep_ledger(void *value)
 {
 	struct ledger *ledger = *(struct ledger **)value;
 	char word;
-	int n;
 
-	while ((n = rota_recv(ledger->fd, &word, 1, 0)) > 0) {
-		if (word == DEBIT || (ledger->hangs && word != BEGIN))
-			continue;
-		ledger->locked = word == BEGIN;
-		n = rota_send_all(ledger->fd, &word, 1, NULL);
-		if (n)
+	while (rota_recv(ledger->ends[0], &word, 1, 0) > 0) {
+		ledger->locked = word == DEBIT || ledger->hangs;
+		if (!ledger->locked &&
+		    rota_send_all(ledger->ends[0], &word, 1, NULL))
 			break;
 	}
-	rota_close(ledger->fd);
-	return n;
+	return 0; /* who asked knows it */
 }
 
-/* An answer to an earlier word may still come in: it is passed over. */
-static int ask(int fd, enum word word)
+static int ask(int fd, char word)
 {
-	const char request = (char)word;
-	char answer;
-	int n = rota_send_all(fd, &request, 1, NULL);
+	const int error = rota_send_all(fd, &word, 1, NULL);
 
-	if (n)
-		return n;
-	do {
-		n = rota_recv(fd, &answer, 1, 0);
-	} while (n > 0 && answer != request);
-	if (n <= 0)
-		return n ? n : -ECONNRESET;
-	return 0;
+	return error ? error : rota_recv_full(fd, &word, 1, NULL);
 }
 
-/* Need not know who may cut it off, nor why. *undone: the clean-up's result. */
-static int transfer(int fd, int *undone)
+/* Need not know who may cut it off, nor why. */
+static int transfer(struct ledger *ledger)
 {
 	struct rota_shield shield;
-	int error = ask(fd, BEGIN);
+	const int error = ask(ledger->ends[1], DEBIT);
 
-	if (!error)
-		error = ask(fd, DEBIT);
-	if (!error)
-		error = ask(fd, COMMIT);
 	if (error) {
 		rota_shield_begin(&shield, 200 * ROTA_MILLISECOND);
-		*undone = ask(fd, ROLLBACK);
+		ledger->undone = ask(ledger->ends[1], ROLLBACK);
 		rota_shield_end(&shield);
+		printf("cut off, undone: %s\n", strerror(-ledger->undone));
 	}
 	return error;
 }
 
 /* One transfer that is given 30 ms. */
-static int try_with(struct ledger *ledger, int *undone)
+static int try_with(struct ledger *ledger)
 {
 	struct rota_deadline patience;
 	struct rota_group peer;
-	int pair[2], error;
+	int error;
 
-	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) < 0)
+	if (socketpair(AF_UNIX, SOCK_STREAM, 0, ledger->ends) < 0)
 		return -errno;
-	ledger->fd = pair[1];
 	rota_group_open(&peer, NULL);
 	error = rota_go(&peer, keep_ledger, ledger);
-	if (error)
-		rota_close(ledger->fd);
 	rota_deadline_begin(&patience, rota_after_ns(30 * ROTA_MILLISECOND));
 	if (!error)
-		error = transfer(pair[0], undone);
+		error = transfer(ledger);
 	rota_deadline_end(&patience);
-	rota_close(pair[0]);
+	rota_close(ledger->ends[1]);
 	rota_group_wait(&peer);
+	rota_close(ledger->ends[0]);
 	return error;
 }
 
 static int run(void *arg)
 {
 	struct ledger sound = { .hangs = false }, hung = { .hangs = true };
-	int undone = 0, given_up = 0;
-	const int first = try_with(&sound, &undone);
-	const int second = try_with(&hung, &given_up);
 
 	(void)arg;
-	printf("a ledger that answers: %s; the clean-up: %s\n",
-	       strerror(-first), strerror(-undone));
-	printf("a ledger that hangs: %s; the clean-up: %s\n", strerror(-second),
-	       strerror(-given_up));
-	if (first != -ETIME || undone || sound.locked)
+	if (try_with(&sound) != -ETIME || sound.undone || sound.locked)
 		return -EPROTO;
-	return second == -ETIME && given_up == -ETIME ? 0 : -EPROTO;
+	return try_with(&hung) == -ETIME && hung.undone == -ETIME ? 0 : -EPROTO;
 }
 
 int main(void)
