@@ -1,131 +1,97 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Groups inside groups: a connection has a group of requests, and a request
- * has a group of the parts that it is made of, read at the same time. A part
- * that fails is the error of its request, which tells the client; the requests
- * beside it never hear of it. Then the client hangs up: the connection cancels
- * its group, and once rota_group_wait returns, everything inside is gone.
+ * has a group of its parts, read at the same time. A part that fails is the
+ * error of its request, which tells the client; those beside it never hear of
+ * it. Then the client hangs up: the connection cancels its group, and once
+ * rota_group_wait returns, everything inside is gone.
  *
- * The wrong way: one group for the parts of all requests, where the first file
+ * The wrong way: one group for the parts of all requests, where the first part
  * that is missing ends the whole connection. Or tasks that nobody waits for:
  * they read on for a client that has gone, into memory that has gone with it.
  */
 #include <rota/rota.h>
 
-#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
-#include <unistd.h>
+#include <sys/eventfd.h>
+
+#define REQUESTS 3 /* of a connection, at a time */
 
 struct request {
-	int client;
-	char path[32];
+	int client, source; /* descriptors */
+	int result;
 };
 
 static int read_part(void *value)
 {
-	const int fd = rota_open(*(const char **)value, O_RDONLY, 0);
-	char text[512];
-	int n;
+	uint64_t part;
 
-	if (fd < 0)
-		return fd;
-	n = rota_read(fd, text, sizeof(text));
-	rota_close(fd);
-	return n;
+	return rota_read(*(int *)value, &part, sizeof(part));
 }
 
-/* Reads what was asked for between a head and a foot; tells the client how
- * that went. A file that cannot be read is an answer, not an error in here. */
+/* Reads two parts, and tells the client. A part that cannot be read is an
+ * answer, not an error in here. */
 static int answer(void *value)
 {
-	const struct request *request = value;
-	const char *const paths[] = { "/proc/self/stat", request->path,
-				      "/proc/self/statm" };
+	struct request *request = *(struct request **)value;
 	struct rota_group parts;
-	int refused = 0, error;
+	int error = 0;
 
 	rota_group_open(&parts, NULL);
-	for (int i = 0; i < 3 && !refused; i++)
-		refused = rota_go(&parts, read_part, paths[i]);
-	error = rota_group_wait(&parts);
-	if (!error)
-		error = refused;
-	if (rota_cause().reason)
-		printf("a request was stopped: %s\n", rota_cause().reason);
-	return rota_send_all(request->client, &error, sizeof(error), NULL);
+	for (int i = 0; i < 2 && !error; i++)
+		error = rota_go(&parts, read_part, request->source);
+	request->result = rota_group_wait(&parts);
+	printf("%s\n", rota_cancelled() ? rota_cause().reason
+					: strerror(-request->result));
+	return error ? error : rota_send_all(request->client, "!", 1, NULL);
 }
 
-static int serve(int client)
+static int serve(void *value)
 {
-	struct request request = { .client = client };
+	struct request *list = *(struct request **)value;
 	struct rota_group requests;
-	int error = 0, n;
+	int error = 0;
+	char byte;
 
 	rota_group_open(&requests, NULL);
-	do {
-		memset(request.path, 0, sizeof(request.path));
-		n = rota_recv(client, request.path, sizeof(request.path) - 1,
-			      0);
-		if (n > 0)
-			error = rota_go(&requests, answer, request);
-	} while (n > 0 && !error);
+	for (int i = 0; i < REQUESTS && !error; i++)
+		error = rota_go(&requests, answer, &list[i]);
+	if (!error)
+		error = rota_recv(list->client, &byte, 1, 0); /* the end */
 	rota_group_cancel(&requests, (struct rota_cancellation){
 					     0, "the client hung up" });
 	rota_group_wait(&requests);
-	rota_close(client);
-	return n < 0 ? n : error; /* 0: it hung up */
-}
-
-/* What became of a request, as the server tells it. */
-static int ask(int fd, const char *path)
-{
-	int result = 0, n = rota_send_all(fd, path, strlen(path), NULL);
-
-	if (!n)
-		n = rota_recv(fd, &result, sizeof(result), 0);
-	printf("%s: %s\n", path, strerror(-result));
-	return n == sizeof(result) ? result : -EPROTO;
-}
-
-/* The client. Asks for a pipe into which nobody writes, goes on, and hangs up:
- * the server closes the connection once everything for it is gone. */
-static int talk(void *value)
-{
-	const int fd = *(int *)value;
-	int quiet[2] = { -1, -1 }, error, good, bad, rest;
-	char path[32];
-
-	error = pipe2(quiet, O_CLOEXEC) < 0 ? -errno : 0;
-	snprintf(path, sizeof(path), "/dev/fd/%d", quiet[0]);
-	if (!error)
-		error = rota_send_all(fd, path, strlen(path), NULL);
-	good = ask(fd, "/proc/self/status");
-	bad = ask(fd, "/proc/self/missing");
-	rota_shutdown(fd, SHUT_WR);
-	if (!error)
-		error = rota_recv(fd, &rest, sizeof(rest), 0);
-	rota_close(fd);
-	rota_close(quiet[0]);
-	rota_close(quiet[1]);
-	return error || good || bad != -ENOENT ? -EPROTO : 0;
+	rota_shutdown(list->client, SHUT_WR);
+	return error;
 }
 
 static int run(void *arg)
 {
-	struct rota_group clients;
-	int pair[2], error, served, result;
+	const int sound = eventfd(2, EFD_SEMAPHORE), gone = -1;
+	const int quiet = eventfd(0, 0); /* never has anything to read */
+	struct rota_group server;
+	int pair[2], error, result;
+	char answers[2];
 
 	(void)arg;
-	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0)
+	if (socketpair(AF_UNIX, SOCK_STREAM, 0, pair) < 0)
 		return -errno;
-	rota_group_open(&clients, NULL);
-	error = rota_go(&clients, talk, pair[0]);
-	if (error)
-		rota_close(pair[0]);
-	served = serve(pair[1]);
-	result = rota_group_wait(&clients);
-	return error ? error : served ? served : result;
+	struct request list[REQUESTS] = { { pair[1], sound, 0 },
+					  { pair[1], gone, 0 },
+					  { pair[1], quiet, 0 } };
+	rota_group_open(&server, NULL);
+	error = rota_go(&server, serve, list);
+	if (!error) /* the last one is never answered */
+		error = rota_recv_full(pair[0], answers, 2, NULL);
+	rota_close(pair[0]);
+	result = rota_group_wait(&server);
+	rota_close(pair[1]);
+	rota_close(sound);
+	rota_close(quiet);
+	if (error || result || list[0].result || list[1].result != -EBADF)
+		return -EPROTO;
+	return list[2].result == -ECANCELED ? 0 : -EPROTO;
 }
 
 int main(void)
