@@ -328,10 +328,13 @@ void rota_sender_close(struct rota_sender *sender)
 	ri_guard_enter(&channel->guard, __func__);
 	ri_check(channel->senders > 0, "%s: a copy of it was closed before",
 		 __func__);
-	if (--channel->senders == 0)
+	if (--channel->senders == 0) {
+		/* by which end, if not by this one? */
+		ri_line_check_empty(&channel->sending, __func__);
 		ri_line_serve_all(&channel->guard, &channel->receiving, 0);
-	else
+	} else {
 		ri_guard_leave(&channel->guard);
+	}
 	let_go(channel, __func__);
 }
 
@@ -360,6 +363,7 @@ void rota_receiver_close(struct rota_receiver *receiver)
 	ri_check(channel->receivers > 0, "%s: a copy of it was closed before",
 		 __func__);
 	if (--channel->receivers == 0) {
+		ri_line_check_empty(&channel->receiving, __func__);
 		left = channel->depth;
 		channel->depth = 0;
 		ri_line_serve_all(&channel->guard, &channel->sending, -EPIPE);

@@ -28,7 +28,8 @@
  * what is left, then the end. When the last receiver is closed, senders are
  * told -EPIPE, and what is left is thrown away by `discard`. The channel is
  * gone with its last end. An end may be handed to a task by value; from then on
- * it is that task's to close.
+ * it is that task's to close. Nobody closes an end by which another task waits,
+ * not to end that wait either: a cancel does that, or the other side's last end.
  *
  * Who waits is served in the order in which it came.
  */
@@ -67,7 +68,8 @@ struct rota_channel_options {
 	void (*discard)(void *item, void *context);
 	void *context; /* its second argument */
 	/* Where the channel is to live: rota_channel_bytes() of them, aligned
-	 * to 16, until the last end is closed. NULL: allocated once. */
+	 * to 16, until the last end is closed. NULL: allocated once, by malloc
+	 * (not by rota_config.allocate: no engine owns a channel). */
 	void *memory;
 	const char *name; /* for diagnostics; NULL: none */
 	bool local;       /* in an engine of several loops: only tasks of this
@@ -146,14 +148,16 @@ struct rota_sender rota_sender_share(const struct rota_sender *sender)
 struct rota_receiver rota_receiver_share(const struct rota_receiver *receiver)
 	__attribute__((warn_unused_result));
 
-/* Closes a sender, which cannot be used any more; a second time aborts. The last
- * one ends the channel: who waits to receive goes on with 0. Never suspends,
- * never refused. Any thread that may use it. */
+/* Closes a sender, which cannot be used any more; a second time aborts, and so
+ * does the last one while a task waits to send, in a select too: that was its
+ * end, and each task has one of its own. The last one ends the channel: who
+ * waits to receive goes on with 0. Never suspends, never refused. Any thread
+ * that may use it. */
 void rota_sender_close(struct rota_sender *sender);
 
-/* Closes a receiver, as rota_sender_close does a sender. The last one ends the
- * channel: who waits to send goes on with -EPIPE, and items that are left are
- * discarded, in this call. */
+/* Closes a receiver, as rota_sender_close does a sender: the last one aborts
+ * while a task waits to receive. It ends the channel: who waits to send goes on
+ * with -EPIPE, and items that are left are discarded, in this call. */
 void rota_receiver_close(struct rota_receiver *receiver);
 
 /* How full it is and who waits: a channel that is mostly full, with senders

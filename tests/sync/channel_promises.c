@@ -451,6 +451,85 @@ static void a_wait_that_nobody_can_end_is_told(void **state)
 	test_expect_abort(fill_for_nobody, "rota_channel_send");
 }
 
+static int use_end(void *value)
+{
+	(void)value;
+	verb = verb == CLOSE_SENDER ? SEND : RECEIVE;
+	return do_verb() | do_verb();
+}
+
+static int select_by_end(void *value)
+{
+	uint64_t item = 0;
+	struct rota_arm arms[] = {
+		rota_arm_never(),
+		verb == CLOSE_SENDER ? rota_arm_send(&sender, &item)
+				     : rota_arm_receive(&receiver, &item),
+	};
+
+	(void)value;
+	return (rota_select(arms, 2) | rota_select(arms, 2)) < 0;
+}
+
+/* Closes the last end by which the task waits; the capacity is 1. */
+static int close_under(rota_task_fn *fn)
+{
+	struct rota_group group;
+	const enum verb closing = verb;
+	int error = open_channel(false);
+
+	rota_group_open(&group, NULL);
+	TEST_NEXT_LINE();
+	error |= rota_go(&group, fn, 0);
+	rota_yield();
+	verb = closing;
+	return error | do_verb() | rota_group_wait(&group);
+}
+
+static int close_sender_under_send(void *arg)
+{
+	(void)arg;
+	verb = CLOSE_SENDER;
+	return close_under(use_end);
+}
+
+static int close_receiver_under_receive(void *arg)
+{
+	(void)arg;
+	verb = CLOSE_RECEIVER;
+	return close_under(use_end);
+}
+
+static int close_sender_under_select(void *arg)
+{
+	(void)arg;
+	verb = CLOSE_SENDER;
+	return close_under(select_by_end);
+}
+
+static int close_receiver_under_select(void *arg)
+{
+	(void)arg;
+	verb = CLOSE_RECEIVER;
+	return close_under(select_by_end);
+}
+
+static void an_end_by_which_another_task_waits_is_not_to_be_closed(void **state)
+{
+	(void)state;
+	test_expect_abort(close_sender_under_send, "rota_sender_close: task ");
+	test_expect_abort(close_sender_under_send,
+			  "waits for it in rota_channel_send");
+	test_expect_abort(close_receiver_under_receive,
+			  "rota_receiver_close: task ");
+	test_expect_abort(close_receiver_under_receive,
+			  "waits for it in rota_channel_receive");
+	test_expect_abort(close_sender_under_select,
+			  "waits for it in rota_select");
+	test_expect_abort(close_receiver_under_select,
+			  "waits for it in rota_select");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -468,6 +547,8 @@ int main(void)
 		cmocka_unit_test(only_tasks_wait),
 		cmocka_unit_test(a_scope_that_was_left_open_is_found),
 		cmocka_unit_test(a_wait_that_nobody_can_end_is_told),
+		cmocka_unit_test(
+			an_end_by_which_another_task_waits_is_not_to_be_closed),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
