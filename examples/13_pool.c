@@ -35,9 +35,9 @@ static int work_on(void *item, void *arg)
 }
 
 /* Nobody will work on it any more. */
-static void discard(void *item, void *context)
+static void discard(void *item, void *arg)
 {
-	struct office *office = context;
+	struct office *office = arg;
 
 	office->discarded++;
 	free(*(char **)item);
@@ -67,9 +67,8 @@ static int work_off(struct office *office)
 		.capacity = 8,
 		.item_bytes = sizeof(char *),
 		.fn = work_on,
-		.arg = office,
 		.discard = discard,
-		.context = office,
+		.arg = office,
 	};
 	struct rota_pool pool;
 	int error = rota_pool_open(&pool, &options), refused;

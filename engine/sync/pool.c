@@ -93,7 +93,7 @@ static int open_queue(struct rota_pool *pool,
 		.item_bytes = options->item_bytes,
 		.capacity = options->capacity,
 		.discard = options->discard,
-		.context = options->context,
+		.context = options->arg,
 		.name = options->name,
 		.local = options->local,
 	};

@@ -52,12 +52,11 @@ struct rota_pool_options {
 	                      hand to hand */
 	size_t item_bytes; /* of an item, at least 1 */
 	rota_pool_fn *fn;  /* what is done with each */
-	void *arg;         /* its second argument */
-	/* Gets each item that nobody will work on, with `context`: what it owns
-	 * is to be released. Runs on any loop of the pool; must not suspend.
-	 * NULL: items own nothing. */
-	void (*discard)(void *item, void *context);
-	void *context;       /* its second argument */
+	/* Gets each item that nobody will work on: what it owns is to be
+	 * released. Runs on any loop of the pool; must not suspend. NULL: items
+	 * own nothing. */
+	void (*discard)(void *item, void *arg);
+	void *arg;           /* the second argument of both */
 	const char *name;    /* for dumps; must outlive the pool; or NULL */
 	int64_t deadline_ns; /* a point in time that ends the pool; 0: none */
 	size_t stack_bytes;  /* of each worker; 0: the engine's default */

@@ -37,9 +37,9 @@ static char *make_name(struct scan *scan)
 	return name;
 }
 
-static void release_name(void *item, void *context)
+static void release_name(void *item, void *arg)
 {
-	struct scan *scan = context;
+	struct scan *scan = arg;
 
 	free(*(char **)item);
 	scan->released++;
@@ -81,8 +81,7 @@ static int open_readers(struct scan *scan)
 					     .item_bytes = sizeof(char *),
 					     .fn = read_file,
 					     .arg = scan,
-					     .discard = release_name,
-					     .context = scan });
+					     .discard = release_name });
 }
 
 static int scan_table(void *arg)

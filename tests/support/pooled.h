@@ -44,9 +44,9 @@ static inline int pooled_work(void *item, void *arg)
 	return index == seen->failing ? -EIO : 0;
 }
 
-static inline void pooled_discard(void *item, void *context)
+static inline void pooled_discard(void *item, void *arg)
 {
-	struct pooled *seen = context;
+	struct pooled *seen = arg;
 
 	seen->discarded[*(int *)item]++;
 }
@@ -66,7 +66,6 @@ static inline struct pooled pooled_make(unsigned workers, size_t capacity)
 static inline int pooled_open(struct pooled *seen)
 {
 	seen->options.arg = seen;
-	seen->options.context = seen;
 	return rota_pool_open(&seen->pool, &seen->options);
 }
 

@@ -53,10 +53,10 @@ static int work_with_all(void *value, void *arg)
 	return work(value, arg);
 }
 
-static void discard(void *value, void *context)
+static void discard(void *value, void *arg)
 {
 	const struct item *item = value;
-	struct seen *seen = context;
+	struct seen *seen = arg;
 
 	atomic_fetch_add(&seen->discarded[item->feeder][item->index], 1);
 }
@@ -95,7 +95,6 @@ static int open_pool(struct seen *seen, rota_pool_fn *fn)
 					     .fn = fn,
 					     .arg = seen,
 					     .discard = discard,
-					     .context = seen,
 					     .spread = true });
 }
 

@@ -101,9 +101,9 @@ static int work(void *value, void *arg)
 	return 0;
 }
 
-static void discard(void *item, void *context)
+static void discard(void *item, void *arg)
 {
-	struct seen *seen = context;
+	struct seen *seen = arg;
 
 	end(seen, item, &seen->discarded);
 }
@@ -154,7 +154,6 @@ static int open_pool(struct seen *seen)
 		.fn = work,
 		.arg = seen,
 		.discard = discard,
-		.context = seen,
 		.deadline_ns =
 			test_random_below(random, 6)
 				? 0
