@@ -2,6 +2,9 @@
 /*
  * An event has happened or not. Who waits for it goes on when it has, at once
  * if it has already, until somebody resets it.
+ *
+ * It is no answer: who sets it is not told whether anybody has heard, and twice
+ * may be heard as once; for an acknowledgement there is request.h.
  */
 #ifndef ROTA_EVENT_H
 #define ROTA_EVENT_H

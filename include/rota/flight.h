@@ -16,7 +16,9 @@
  * The first one with a key leads: it calls its own function, in its own task.
  * Who comes with the same key meanwhile waits, and gets a copy of the value and
  * what the function returned, an error too. Once it has returned nothing is
- * remembered: this is no cache.
+ * remembered: this is no cache. Who has one looks into it before, and where
+ * several loops use it once more at the start of the function: the flight that
+ * filled it may have landed in between.
  *
  * If the one that leads is cancelled, that is no reason why the others should
  * fail: the first of them that waits leads then, with its own function.
