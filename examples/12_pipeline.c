@@ -55,21 +55,27 @@ static int add(void *in, void *out, void *arg)
 static int add_all(struct sum *sum)
 {
 	struct rota_channel_options options = { .item_bytes = sizeof(int) };
+	struct rota_sender to_count, to_add;
+	struct rota_receiver listed, counted;
 	struct rota_stage stages[] = {
-		{ .fn = list, .arg = sum },
-		{ .fn = count, .workers = 3, .spread = true },
-		{ .fn = add, .arg = sum },
+		{ .to = &to_count, .fn = list, .arg = sum },
+		{ .from = &listed,
+		  .to = &to_add,
+		  .fn = count,
+		  .workers = 3,
+		  .spread = true },
+		{ .from = &counted, .fn = add, .arg = sum },
 	};
 	struct rota_group group;
 	int error, refused = 0;
 
-	error = rota_channel_open(&options, &stages[0].to, &stages[1].from);
+	error = rota_channel_open(&options, &to_count, &listed);
 	if (error)
 		return error;
-	error = rota_channel_open(&options, &stages[1].to, &stages[2].from);
+	error = rota_channel_open(&options, &to_add, &counted);
 	if (error) {
-		rota_sender_close(&stages[0].to);
-		rota_receiver_close(&stages[1].from);
+		rota_sender_close(&to_count);
+		rota_receiver_close(&listed);
 		return error;
 	}
 	rota_group_open(&group, NULL);

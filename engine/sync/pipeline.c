@@ -13,16 +13,28 @@
 
 struct crew;
 
-struct worker {
-	struct crew *crew;         /* the others */
+struct ends {
 	struct rota_receiver from; /* where items come from, or {NULL} */
 	struct rota_sender to;     /* where they go, or {NULL} */
 };
 
+/* What a crew does, and between what. */
+struct part {
+	struct ends ends;  /* of who spawns it, while that does */
+	rota_stage_fn *fn; /* the user's */
+	void *arg;         /* its third argument */
+	unsigned workers;  /* how many */
+	bool spread;       /* over all loops */
+};
+
+struct worker {
+	struct crew *crew; /* the others */
+	struct ends ends;  /* its own */
+};
+
 struct crew {
 	struct rota_group *group; /* they are in */
-	rota_stage_fn *fn;        /* the user's */
-	void *arg;                /* its third argument */
+	struct part part;         /* what they do */
 	size_t in_bytes;          /* room for an item that comes */
 	size_t worker_bytes;      /* of each worker, with its two items */
 	unsigned holds;           /* who still needs the block; atomic */
@@ -37,14 +49,14 @@ static struct worker *worker_at(struct crew *crew, unsigned index)
 /* Where the items of a worker are; NULL: it has none of these. */
 static void *in_of(struct worker *worker)
 {
-	if (!worker->from.channel)
+	if (!worker->ends.from.channel)
 		return NULL;
 	return (char *)worker + ri_worker_round_up(sizeof(*worker));
 }
 
 static void *out_of(struct worker *worker)
 {
-	if (!worker->to.channel)
+	if (!worker->ends.to.channel)
 		return NULL;
 	return (char *)worker + ri_worker_round_up(sizeof(*worker)) +
 	       worker->crew->in_bytes;
@@ -58,23 +70,23 @@ static void let_go(struct crew *crew)
 		free(crew);
 }
 
-static void close_ends(struct worker *worker)
+static void close_ends(struct ends *ends)
 {
-	if (worker->from.channel)
-		rota_receiver_close(&worker->from);
-	if (worker->to.channel)
-		rota_sender_close(&worker->to);
+	if (ends->from.channel)
+		rota_receiver_close(&ends->from);
+	if (ends->to.channel)
+		rota_sender_close(&ends->to);
 }
 
 /* > 0: there is an item; 0: the end. */
 static int take(struct worker *worker)
 {
-	struct rota_channel *from = worker->from.channel;
+	struct rota_channel *from = worker->ends.from.channel;
 	int result;
 
 	if (!from)
 		return rota_cancelled() ? rota_cancelled() : 1;
-	result = rota_channel_receive(&worker->from, in_of(worker));
+	result = rota_channel_receive(&worker->ends.from, in_of(worker));
 	if (result <= 0 || !rota_cancelled())
 		return result;
 	ri_channel_discard(from, in_of(worker));
@@ -86,27 +98,27 @@ static int hand_on(struct worker *worker)
 {
 	int error;
 
-	if (!worker->to.channel)
+	if (!worker->ends.to.channel)
 		return 0;
-	error = rota_channel_send(&worker->to, out_of(worker));
+	error = rota_channel_send(&worker->ends.to, out_of(worker));
 	if (error)
-		ri_channel_discard(worker->to.channel, out_of(worker));
+		ri_channel_discard(worker->ends.to.channel, out_of(worker));
 	return error;
 }
 
 /* > 0: there may be more. */
 static int step(struct worker *worker)
 {
-	struct crew *crew = worker->crew;
+	const struct part *part = &worker->crew->part;
 	int result = take(worker);
 
 	if (result <= 0)
 		return result;
-	result = crew->fn(in_of(worker), out_of(worker), crew->arg);
+	result = part->fn(in_of(worker), out_of(worker), part->arg);
 	if (result == 0)
-		return worker->from.channel != NULL;
+		return worker->ends.from.channel != NULL;
 	if (result < 0) {
-		ri_worker_failed(crew->group, result);
+		ri_worker_failed(worker->crew->group, result);
 		return result;
 	}
 	result = hand_on(worker);
@@ -123,7 +135,7 @@ static int work(void *value)
 
 	while ((result = step(worker)) > 0)
 		ri_worker_breathe(&round);
-	close_ends(worker);
+	close_ends(&worker->ends);
 	let_go(worker->crew);
 	return result;
 }
@@ -134,17 +146,16 @@ static size_t item_bytes(const struct rota_channel *channel)
 }
 
 /* With a hold for who makes it. NULL: no memory. */
-static struct crew *make_crew(struct rota_group *group,
-			      const struct rota_stage *stage, unsigned workers)
+static struct crew *make_crew(struct rota_group *group, const struct part *part)
 {
-	const size_t in_bytes = item_bytes(stage->from.channel);
-	const size_t out_bytes = item_bytes(stage->to.channel);
+	const size_t in_bytes = item_bytes(part->ends.from.channel);
+	const size_t out_bytes = item_bytes(part->ends.to.channel);
 	struct crew *crew;
 	size_t bytes;
 
 	if (__builtin_mul_overflow(ri_worker_round_up(sizeof(struct worker)) +
 					   in_bytes + out_bytes,
-				   workers, &bytes) ||
+				   part->workers, &bytes) ||
 	    __builtin_add_overflow(bytes, sizeof(*crew), &bytes))
 		return NULL;
 	crew = malloc(bytes);
@@ -152,63 +163,88 @@ static struct crew *make_crew(struct rota_group *group,
 		return NULL;
 	*crew = (struct crew){
 		.group = group,
-		.fn = stage->fn,
-		.arg = stage->arg,
+		.part = *part,
 		.in_bytes = in_bytes,
-		.worker_bytes = (bytes - sizeof(*crew)) / workers,
+		.worker_bytes = (bytes - sizeof(*crew)) / part->workers,
 		.holds = 1,
 	};
 	return crew;
 }
 
-static struct worker *make_worker(struct crew *crew, unsigned index,
-				  const struct rota_stage *stage)
+static struct worker *make_worker(struct crew *crew, unsigned index)
 {
+	const struct ends *ends = &crew->part.ends;
 	struct worker *worker = worker_at(crew, index);
 
 	*worker = (struct worker){ .crew = crew };
-	if (stage->from.channel)
-		worker->from = rota_receiver_share(&stage->from);
-	if (stage->to.channel)
-		worker->to = rota_sender_share(&stage->to);
+	if (ends->from.channel)
+		worker->ends.from = rota_receiver_share(&ends->from);
+	if (ends->to.channel)
+		worker->ends.to = rota_sender_share(&ends->to);
 	/* relaxed: the caller has a hold of its own meanwhile */
 	__atomic_add_fetch(&crew->holds, 1, __ATOMIC_RELAXED);
 	return worker;
 }
 
-static int start(struct crew *crew, const struct rota_stage *stage,
-		 unsigned workers, const struct rota_site *site)
+static int start(struct crew *crew, const struct rota_site *site)
 {
+	const struct part *part = &crew->part;
 	int error = 0;
 
-	for (unsigned i = 0; i < workers && !error; i++) {
-		struct worker *worker = make_worker(crew, i, stage);
+	for (unsigned i = 0; i < part->workers && !error; i++) {
+		struct worker *worker = make_worker(crew, i);
 
 		error = rota_group_spawn_on(
-			crew->group, ri_worker_start(work, i, stage->spread),
+			crew->group, ri_worker_start(work, i, part->spread),
 			&worker, site);
 		if (error) {
-			close_ends(worker);
+			close_ends(&worker->ends);
 			let_go(crew);
 		}
 	}
 	return error;
 }
 
+/* Closes the ends of the part in any case. */
+static int spawn(struct rota_group *group, struct part *part,
+		 const struct rota_site *site)
+{
+	struct crew *crew = make_crew(group, part);
+	int error = -ENOMEM;
+
+	if (crew) {
+		error = start(crew, site);
+		let_go(crew);
+	}
+	close_ends(&part->ends);
+	return error;
+}
+
+/* The channel of an end that is its caller's no more. */
+static struct rota_channel *take_over(struct rota_channel **end)
+{
+	struct rota_channel *channel = ri_channel_check(*end, "rota_go_stage");
+
+	*end = NULL;
+	return channel;
+}
+
 int rota_stage_spawn(struct rota_group *group, const struct rota_stage *stage,
 		     const struct rota_site *site)
 {
-	const unsigned workers = stage->workers ? stage->workers : 1;
-	struct worker ends = { NULL, stage->from, stage->to };
-	struct crew *crew;
-	int error = -EINVAL;
+	struct part part = {
+		.fn = stage->fn,
+		.arg = stage->arg,
+		.workers = stage->workers ? stage->workers : 1,
+		.spread = stage->spread,
+	};
 
-	if (stage->fn && (stage->from.channel || stage->to.channel)) {
-		crew = make_crew(group, stage, workers);
-		error = crew ? start(crew, stage, workers, site) : -ENOMEM;
-		if (crew)
-			let_go(crew);
-	}
-	close_ends(&ends);
-	return error;
+	if (stage->from)
+		part.ends.from.channel = take_over(&stage->from->channel);
+	if (stage->to)
+		part.ends.to.channel = take_over(&stage->to->channel);
+	if (part.fn && (stage->from || stage->to))
+		return spawn(group, &part, site);
+	close_ends(&part.ends);
+	return -EINVAL;
 }

@@ -10,12 +10,12 @@
  *	rota_channel_open(..., &to_store, &records);
  *	rota_group_open(&group, NULL);
  *	rota_go_stage(&group, &(struct rota_stage){
- *			.to = to_parse, .fn = read_line });
+ *			.to = &to_parse, .fn = read_line });
  *	rota_go_stage(&group, &(struct rota_stage){
- *			.from = lines, .to = to_store, .workers = 4,
+ *			.from = &lines, .to = &to_store, .workers = 4,
  *			.fn = parse });
  *	rota_go_stage(&group, &(struct rota_stage){
- *			.from = records, .fn = store });
+ *			.from = &records, .fn = store });
  *	error = rota_group_wait(&group);
  *
  * Several workers of a stage are a fan-out; several stages that send to one
@@ -51,19 +51,20 @@ typedef int rota_stage_fn(void *in, void *out, void *arg);
 
 /* Zero means the default for each field but fn. */
 struct rota_stage {
-	struct rota_receiver from; /* what is worked on; {NULL}: a source */
-	struct rota_sender to;     /* where it goes; {NULL}: a sink */
-	rota_stage_fn *fn;         /* what is done with each item */
-	void *arg;                 /* its third argument */
-	unsigned workers;          /* how many do it; 0: one */
-	bool spread;               /* they are dealt round to all loops */
+	struct rota_receiver *from; /* what is worked on; NULL: a source */
+	struct rota_sender *to;     /* where it goes; NULL: a sink */
+	rota_stage_fn *fn;          /* what is done with each item */
+	void *arg;                  /* its third argument */
+	unsigned workers;           /* how many do it; 0: one */
+	bool spread;                /* they are dealt round to all loops */
 };
 
 /* Spawns the workers of a stage into a group, which should be one that the first
- * error ends. From this call on, whatever it returns, `from` and `to` are the
- * stage's, which closes them. 0; -EINVAL: no fn, neither `from` nor `to`;
- * -ENOMEM; else as rota_go_on (group.h): then none of the workers is, or those
- * that were spawned do all of it: the group is to be cancelled.
+ * error ends. Whatever it returns, the stage takes the ends over: *from and *to
+ * are closed for the caller; one that was closed before, or never opened,
+ * aborts. 0; -EINVAL: no fn, neither `from` nor `to`; -ENOMEM; else as
+ * rota_go_on (group.h): then none of the workers is, or those that were spawned
+ * do all of it: the group is to be cancelled.
  *
  * A worker ends, with 0, when the last sender to `from` is closed and nothing is
  * left, or when the last receiver of `to` is: a stage that has had enough

@@ -93,17 +93,23 @@ static int play_stages(int *sum)
 	const struct rota_channel_options options = { .item_bytes = sizeof(int),
 						      .capacity = 2 };
 	int made = 0;
-	struct rota_stage source = { .fn = produce, .arg = &made };
-	struct rota_stage sink = { .fn = consume, .arg = sum };
+	struct rota_sender to;
+	struct rota_receiver from;
+	const struct rota_stage source = { .to = &to,
+					   .fn = produce,
+					   .arg = &made };
+	const struct rota_stage sink = { .from = &from,
+					 .fn = consume,
+					 .arg = sum };
 	struct rota_group group;
-	int error = rota_channel_open(&options, &source.to, &sink.from);
+	int error = rota_channel_open(&options, &to, &from);
 
 	if (error)
 		return error;
 	rota_group_open(&group, NULL);
 	error = rota_go_stage(&group, &source);
 	if (error)
-		rota_receiver_close(&sink.from);
+		rota_receiver_close(&from);
 	else
 		error = rota_go_stage(&group, &sink);
 	return rota_group_wait(&group) | error;

@@ -22,6 +22,8 @@ struct part {
 
 struct seen {
 	struct part source, middle, sink;
+	struct rota_sender to_middle, to_sink;
+	struct rota_receiver from_source, from_middle;
 	size_t capacity;      /* of both channels */
 	unsigned sources;     /* stages that send to the first one */
 	unsigned workers;     /* in the middle and at the end */
@@ -127,19 +129,21 @@ static void make(struct seen *seen, size_t capacity)
 			       .last = -1 };
 }
 
-static int open_channels(struct seen *seen, struct rota_stage *source,
-			 struct rota_stage *middle, struct rota_stage *sink)
+/* Two, one behind the other, with the ends in `seen`. */
+static int open_channels(struct seen *seen)
 {
 	struct rota_channel_options options = { .item_bytes = sizeof(int),
 						.capacity = seen->capacity,
 						.discard = discard_first,
 						.context = seen };
-	int error = rota_channel_open(&options, &source->to, &middle->from);
+	int error = rota_channel_open(&options, &seen->to_middle,
+				      &seen->from_source);
 
 	options.item_bytes = sizeof(long);
 	options.discard = discard_second;
 	if (!error)
-		error = rota_channel_open(&options, &middle->to, &sink->from);
+		error = rota_channel_open(&options, &seen->to_sink,
+					  &seen->from_middle);
 	return error;
 }
 
@@ -149,9 +153,10 @@ static int start_sources(struct seen *seen, struct rota_group *group,
 	int error = 0;
 
 	for (unsigned i = 1; i < seen->sources && !error; i++) {
+		struct rota_sender to = rota_sender_share(&seen->to_middle);
 		struct rota_stage more = *source;
 
-		more.to = rota_sender_share(&source->to);
+		more.to = &to;
 		error = rota_go_stage(group, &more);
 	}
 	return error | rota_go_stage(group, source);
@@ -160,19 +165,23 @@ static int start_sources(struct seen *seen, struct rota_group *group,
 static int play(void *arg)
 {
 	struct seen *seen = arg;
-	struct rota_stage source = { .fn = produce,
+	struct rota_stage source = { .to = &seen->to_middle,
+				     .fn = produce,
 				     .arg = &seen->source,
 				     .spread = seen->spread };
-	struct rota_stage middle = { .fn = hand_on,
+	struct rota_stage middle = { .from = &seen->from_source,
+				     .to = &seen->to_sink,
+				     .fn = hand_on,
 				     .arg = &seen->middle,
 				     .workers = seen->workers,
 				     .spread = seen->spread };
-	struct rota_stage sink = { .fn = consume,
+	struct rota_stage sink = { .from = &seen->from_middle,
+				   .fn = consume,
 				   .arg = &seen->sink,
 				   .workers = seen->workers,
 				   .spread = seen->spread };
 	struct rota_group group;
-	int error = open_channels(seen, &source, &middle, &sink);
+	int error = open_channels(seen);
 
 	if (error)
 		return error;
@@ -326,11 +335,15 @@ static void over_loops_a_failure_of_any_stage_ends_them(void **state)
 static int take_three(void *arg)
 {
 	struct seen *seen = arg;
-	struct rota_stage source = { .fn = produce, .arg = &seen->source };
-	struct rota_stage middle = { .fn = hand_on, .arg = &seen->middle };
-	struct rota_stage sink = { .fn = NULL };
+	struct rota_stage source = { .to = &seen->to_middle,
+				     .fn = produce,
+				     .arg = &seen->source };
+	struct rota_stage middle = { .from = &seen->from_source,
+				     .to = &seen->to_sink,
+				     .fn = hand_on,
+				     .arg = &seen->middle };
 	struct rota_group group;
-	int error = open_channels(seen, &source, &middle, &sink);
+	int error = open_channels(seen);
 	long item;
 
 	if (error)
@@ -339,10 +352,10 @@ static int take_three(void *arg)
 	error = rota_go_stage(&group, &source);
 	error |= rota_go_stage(&group, &middle);
 	for (int i = 0; i < 3 && !error; i++) {
-		error = rota_channel_receive(&sink.from, &item) != 1;
+		error = rota_channel_receive(&seen->from_middle, &item) != 1;
 		note(seen, (int)item, &seen->out);
 	}
-	rota_receiver_close(&sink.from);
+	rota_receiver_close(&seen->from_middle);
 	seen->result = rota_group_wait(&group);
 	return error;
 }
@@ -366,10 +379,11 @@ static int start_badly(void *arg)
 {
 	struct seen *seen = arg;
 	struct rota_stage none = { .fn = produce };
-	struct rota_stage source = { .fn = NULL };
-	struct rota_stage middle = { .fn = NULL }, sink = { .fn = NULL };
+	struct rota_stage source = { .to = &seen->to_middle };
+	struct rota_stage middle = { .from = &seen->from_source,
+				     .to = &seen->to_sink };
 	struct rota_group group;
-	int error = open_channels(seen, &source, &middle, &sink);
+	int error = open_channels(seen);
 	long item;
 
 	if (error)
@@ -380,8 +394,8 @@ static int start_badly(void *arg)
 	    rota_go_stage(&group, &middle) != -EINVAL)
 		error = -EPROTO;
 	/* their ends are closed */
-	error |= rota_channel_receive(&sink.from, &item);
-	rota_receiver_close(&sink.from);
+	error |= rota_channel_receive(&seen->from_middle, &item);
+	rota_receiver_close(&seen->from_middle);
 	return error | rota_group_wait(&group);
 }
 
@@ -398,13 +412,16 @@ static void a_stage_that_cannot_be_has_closed_its_ends(void **state)
 static int start_too_many(void *arg)
 {
 	struct seen *seen = arg;
-	struct rota_stage source = { .fn = produce, .arg = &seen->source };
-	struct rota_stage middle = { .fn = hand_on,
+	struct rota_stage source = { .to = &seen->to_middle,
+				     .fn = produce,
+				     .arg = &seen->source };
+	struct rota_stage middle = { .from = &seen->from_source,
+				     .to = &seen->to_sink,
+				     .fn = hand_on,
 				     .arg = &seen->middle,
 				     .workers = 8 };
-	struct rota_stage sink = { .fn = NULL };
 	struct rota_group group;
-	int error = open_channels(seen, &source, &middle, &sink);
+	int error = open_channels(seen);
 	long item;
 
 	if (error)
@@ -412,9 +429,9 @@ static int start_too_many(void *arg)
 	rota_group_open(&group, NULL);
 	error = rota_go_stage(&group, &source);
 	seen->result = rota_go_stage(&group, &middle);
-	while (rota_channel_receive(&sink.from, &item) > 0)
+	while (rota_channel_receive(&seen->from_middle, &item) > 0)
 		note(seen, (int)item, &seen->out);
-	rota_receiver_close(&sink.from);
+	rota_receiver_close(&seen->from_middle);
 	return error | rota_group_wait(&group);
 }
 
@@ -435,10 +452,11 @@ static void of_too_many_workers_those_that_were_spawned_do_it(void **state)
 static int cancel_before_it_starts(void *arg)
 {
 	struct seen *seen = arg;
-	struct rota_stage source = { .fn = produce, .arg = &seen->source };
-	struct rota_stage middle = { .fn = NULL }, sink = { .fn = NULL };
+	struct rota_stage source = { .to = &seen->to_middle,
+				     .fn = produce,
+				     .arg = &seen->source };
 	struct rota_group group;
-	int error = open_channels(seen, &source, &middle, &sink);
+	int error = open_channels(seen);
 
 	if (error)
 		return error;
@@ -446,9 +464,9 @@ static int cancel_before_it_starts(void *arg)
 	error = rota_go_stage(&group, &source);
 	rota_group_cancel(&group, (struct rota_cancellation){ -EINTR, NULL });
 	seen->result = rota_group_wait(&group);
-	rota_receiver_close(&middle.from);
-	rota_sender_close(&middle.to);
-	rota_receiver_close(&sink.from);
+	rota_receiver_close(&seen->from_source);
+	rota_sender_close(&seen->to_sink);
+	rota_receiver_close(&seen->from_middle);
 	return error;
 }
 

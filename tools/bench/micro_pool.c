@@ -87,14 +87,22 @@ static int run_stages(void *arg)
 	const struct rota_channel_options options = { .item_bytes =
 							      sizeof(uint64_t),
 						      .capacity = CAPACITY };
-	struct rota_stage source = { .fn = count_up, .arg = load };
-	struct rota_stage middle = { .fn = hand_on };
-	struct rota_stage sink = { .fn = add_up, .arg = load };
+	struct rota_sender to_middle, to_sink;
+	struct rota_receiver from_source, from_middle;
+	struct rota_stage source = { .to = &to_middle,
+				     .fn = count_up,
+				     .arg = load };
+	struct rota_stage middle = { .from = &from_source,
+				     .to = &to_sink,
+				     .fn = hand_on };
+	struct rota_stage sink = { .from = &from_middle,
+				   .fn = add_up,
+				   .arg = load };
 	struct rota_group group;
-	int error = rota_channel_open(&options, &source.to, &middle.from);
+	int error = rota_channel_open(&options, &to_middle, &from_source);
 
 	if (error == 0)
-		error = rota_channel_open(&options, &middle.to, &sink.from);
+		error = rota_channel_open(&options, &to_sink, &from_middle);
 	if (error < 0)
 		return error;
 	const uint64_t start_ns = host_now_ns();
