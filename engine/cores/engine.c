@@ -324,7 +324,8 @@ static void quit_arrived(void *place, struct rota_mail *mail)
 void ri_worker_quit(struct ri_worker *worker)
 {
 	worker->quit.deliver = quit_arrived;
-	ri_loop_post(&worker->tasks.loop, &worker->quit);
+	/* Who stops an engine has no loop of it. */
+	ri_loop_post_from_outside(&worker->tasks.loop, &worker->quit);
 }
 
 void ri_engine_quit(struct rota_engine *engine, unsigned first)
@@ -379,7 +380,6 @@ int ri_engine_run(const struct rota_config *config,
 	/* With several loops any task may ask for jobs (rota_engine_here). */
 	engine->workers[0].tasks.loop.kept = engine->open;
 	result = ri_tasks_run(&engine->workers[0].tasks, run_first, &first);
-	ri_engine_settle(engine);
 	ri_engine_quit(engine, 1);
 	ri_worker_stop(&engine->workers[0]);
 out_join:

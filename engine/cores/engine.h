@@ -84,9 +84,6 @@ struct rota_engine {
 	 * word, so that whoever takes the last one off it knows. */
 	alignas(64) uint32_t jobs;
 	uint32_t answers; /* mail `tell` that was answered; atomic, a futex */
-	/* Foreign threads that send mail, and may still be waking a loop when
-	 * what they sent has ended; atomic, a futex. */
-	uint32_t posters;
 };
 
 /* rota_run over another kernel than Linux: for tests. */
@@ -156,17 +153,9 @@ void ri_jobs_end(struct rota_engine *engine);
 /* No more jobs are taken from here on. Returns how many there are. */
 unsigned ri_jobs_close(struct rota_engine *engine);
 
-/* Any thread that is not a loop's, for what counts as a job: sends mail. */
-void ri_engine_post(struct rota_engine *engine, struct ri_loop *loop,
-		    struct rota_mail *mail);
-
 /* Any thread: has each loop drain what it runs for others, with this grace,
  * from when it hears of it. */
 void ri_engine_drain(struct rota_engine *engine, int64_t grace_ns);
-
-/* The last job has ended: waits until nobody is about to wake a loop for
- * one. */
-void ri_engine_settle(struct rota_engine *engine);
 
 /* Is it of the process that this one was forked from? */
 static inline bool ri_engine_forked(const struct rota_engine *engine)

@@ -157,7 +157,6 @@ int rota_engine_destroy(struct rota_engine *engine)
 	} while (!__atomic_compare_exchange_n(
 		&engine->jobs, &jobs, RI_JOBS_CLOSED, true, __ATOMIC_ACQUIRE,
 		__ATOMIC_ACQUIRE));
-	ri_engine_settle(engine);
 	enter(engine);
 	/* The mail of a drain may still be there. */
 	ri_loop_step(&tasks->loop, STEP_TURNS);

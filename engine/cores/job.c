@@ -211,7 +211,7 @@ int rota_job_submit(struct rota_job *job, rota_task_fn *fn, const void *value,
 	job->scope = NULL;
 	job->forks = ri_loop_forks;
 	memcpy(job->value, value, site->value_bytes);
-	ri_engine_post(engine, job->place, &job->mail);
+	ri_loop_post_from_outside(job->place, &job->mail);
 	return 0;
 }
 
@@ -261,5 +261,5 @@ void rota_job_cancel(struct rota_job *job, struct rota_cancellation cause)
 	if (!cause.error)
 		job->cause.error = -ECANCELED;
 	job->cancel.deliver = cancel_arrived;
-	ri_engine_post(job->engine, job->place, &job->cancel);
+	ri_loop_post_from_outside(job->place, &job->cancel);
 }

@@ -21,8 +21,6 @@
 #define PATIENCE_NS ROTA_SECOND
 /* How long a loop has to name who is left, before it is named itself. */
 #define ANSWER_NS (100 * ROTA_MILLISECOND)
-/* How often it is looked whether nobody wakes a loop any more. */
-#define SETTLE_NS (50 * ROTA_MICROSECOND)
 /* How many of them a loop names. */
 #define STRAGGLERS_TOLD 16
 
@@ -67,29 +65,6 @@ unsigned ri_jobs_close(struct rota_engine *engine)
 	return __atomic_fetch_or(&engine->jobs, RI_JOBS_CLOSED,
 				 __ATOMIC_ACQUIRE) &
 	       ~RI_JOBS_CLOSED;
-}
-
-void ri_engine_post(struct rota_engine *engine, struct ri_loop *loop,
-		    struct rota_mail *mail)
-{
-	/* relaxed: it is seen by whoever sees what comes of the mail */
-	__atomic_fetch_add(&engine->posters, 1, __ATOMIC_RELAXED);
-	ri_loop_post(loop, mail);
-	/* pairs with the acquire in ri_engine_settle */
-	__atomic_fetch_sub(&engine->posters, 1, __ATOMIC_RELEASE);
-}
-
-/* Who sends mail is in one system call at the most, and wakes nobody who waits
- * for that: there is next to never a need to. */
-void ri_engine_settle(struct rota_engine *engine)
-{
-	const struct ri_kernel *kernel = engine->kernel;
-	uint32_t *word = &engine->posters;
-	uint32_t posters;
-
-	while ((posters = __atomic_load_n(word, __ATOMIC_ACQUIRE)))
-		kernel->futex_wait(kernel, word, posters,
-				   kernel->now_ns(kernel) + SETTLE_NS);
 }
 
 typedef void deliver_fn(void *place, struct rota_mail *mail);
@@ -278,11 +253,7 @@ int rota_engine_stop(struct rota_engine *engine, int64_t grace_ns)
 		name_stragglers(engine);
 		return -EBUSY;
 	}
-	ri_engine_settle(engine);
-	/* A loop may have quit while this thread still wakes it. */
-	engine->ended.wanted++;
 	ri_engine_quit(engine, 0);
-	ri_barrier_pass(engine, &engine->ended, 0);
 	ri_engine_join(engine, 0);
 	ri_engine_destroy(engine);
 	return 0;

@@ -230,8 +230,8 @@ static void *send_late(void *argument)
 	nanosleep(&moment, NULL);
 	foreign->ran = !atomic_load(&foreign->over);
 	if (foreign->ran)
-		ri_engine_post(foreign->engine,
-			       &foreign->engine->workers[0].tasks.loop, &mail);
+		ri_loop_post_from_outside(
+			&foreign->engine->workers[0].tasks.loop, &mail);
 	return NULL;
 }
 
