@@ -6,9 +6,9 @@
  * it. Then the client hangs up: the connection cancels its group, and once
  * rota_group_wait returns, everything inside is gone.
  *
- * The wrong way: one group for the parts of all requests, where the first part
- * that is missing ends the whole connection. Or tasks that nobody waits for:
- * they read on for a client that has gone, into memory that has gone with it.
+ * The wrong way: one group for all parts, where the first one that is missing
+ * ends the whole connection. Or tasks that nobody waits for: they read on for a
+ * client that has gone, into memory that has gone with it.
  */
 #include <rota/rota.h>
 
@@ -42,8 +42,8 @@ static int answer(void *value)
 	for (int i = 0; i < 2 && !error; i++)
 		error = rota_go(&parts, read_part, request->source);
 	request->result = rota_group_wait(&parts);
-	printf("%s\n", rota_cancelled() ? rota_cause().reason
-					: strerror(-request->result));
+	const char *reason = rota_cause().reason;
+	printf("%s\n", reason ? reason : strerror(-request->result));
 	return error ? error : rota_send_all(request->client, "!", 1, NULL);
 }
 
@@ -68,28 +68,27 @@ static int serve(void *value)
 
 static int run(void *arg)
 {
-	const int sound = eventfd(2, EFD_SEMAPHORE), gone = -1;
-	const int quiet = eventfd(0, 0); /* never has anything to read */
+	const int sound = eventfd(2, EFD_SEMAPHORE), quiet = eventfd(0, 0);
 	struct rota_group server;
-	int pair[2], error, result;
+	int pair[2], error;
 	char answers[2];
 
 	(void)arg;
 	if (socketpair(AF_UNIX, SOCK_STREAM, 0, pair) < 0)
 		return -errno;
 	struct request list[REQUESTS] = { { pair[1], sound, 0 },
-					  { pair[1], gone, 0 },
+					  { pair[1], -1, 0 },
 					  { pair[1], quiet, 0 } };
 	rota_group_open(&server, NULL);
 	error = rota_go(&server, serve, list);
 	if (!error) /* the last one is never answered */
 		error = rota_recv_full(pair[0], answers, 2, NULL);
 	rota_close(pair[0]);
-	result = rota_group_wait(&server);
+	error |= rota_group_wait(&server);
 	rota_close(pair[1]);
 	rota_close(sound);
 	rota_close(quiet);
-	if (error || result || list[0].result || list[1].result != -EBADF)
+	if (error || list[0].result || list[1].result != -EBADF)
 		return -EPROTO;
 	return list[2].result == -ECANCELED ? 0 : -EPROTO;
 }
