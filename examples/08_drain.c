@@ -1,151 +1,99 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A server that stops in two steps. rota_group_drain ends what is idle at once:
- * the task that accepts, and connections between two requests. One that is in
- * a request has the grace to finish it; what is left then is named in the log
- * and cancelled. (Who calls it, mostly: a task that waits for SIGTERM.)
+ * To stop a server in two steps, at SIGTERM, say. rota_group_drain ends what is
+ * idle at once: the task that accepts, and connections between two requests. A
+ * request has the grace to end; what is left is named in the log and cancelled.
  *
- * The wrong way: cancel them all, and a request that is half done is dropped,
- * though it needed one more millisecond. Or wait for them all: a client that
- * keeps an idle connection open keeps the server up for ever.
+ * The wrong way: cancel them all, and a request that needed one millisecond
+ * more is dropped. Or wait for them all: a client that keeps an idle connection
+ * open keeps the server up for ever.
  */
 #include <rota/rota.h>
 
-#include <arpa/inet.h>
-#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
-/* GET: the server says DONE. PUT: it says GO_ON, and DONE to the BODY. */
-enum word {
-	GET = 'g',
-	PUT = 'p',
-	BODY = 'b',
-	GO_ON = 'o',
-	DONE = 'd'
-};
-
-struct server {
-	int listener;
-	uint16_t port;
-	struct rota_group connections;
-};
-
-static int hear(int fd)
-{
-	char word;
-	const int n = rota_recv(fd, &word, 1, 0);
-
-	return n > 0 ? word : n;
-}
-
-static int ask(int fd, enum word word)
-{
-	const int error = rota_send_all(fd, &(char){ (char)word }, 1, NULL);
-
-	return error ? error : hear(fd);
-}
-
+/* A request is a head and a body, of one byte each; both are answered. */
 static int serve(void *value)
 {
 	const int fd = *(int *)value;
 	struct rota_idle idle;
-	int word;
+	char byte;
+	int n;
 
 	do {
 		rota_idle_begin(&idle);
-		word = hear(fd);
+		n = rota_recv(fd, &byte, 1, 0); /* a head */
 		rota_idle_end(&idle);
-		if (word == PUT)
-			word = ask(fd, GO_ON);
-	} while (word > 0 && !rota_send_all(fd, &(char){ DONE }, 1, NULL));
+		if (n > 0 && !rota_send_all(fd, &byte, 1, NULL))
+			n = rota_recv(fd, &byte, 1, 0); /* its body */
+	} while (n > 0 && !rota_send_all(fd, &byte, 1, NULL));
 	rota_close(fd);
 	return 0; /* one client's error stops nobody else */
 }
 
 static int accept_all(void *value)
 {
-	struct server *server = *(struct server **)value;
+	const int listener = *(int *)value;
+	struct rota_group connections;
 	struct rota_idle idle;
 	int fd;
 
+	rota_group_open(&connections, NULL);
 	do {
 		rota_idle_begin(&idle);
-		fd = rota_accept(server->listener);
+		fd = rota_accept(listener);
 		rota_idle_end(&idle);
-		/* Refused: it is still ours, and the next accept says why. */
-		if (fd >= 0 && rota_go(&server->connections, serve, fd))
-			rota_close(fd);
+		if (fd >= 0 && rota_go(&connections, serve, fd))
+			rota_close(fd); /* refused: it is still ours */
 	} while (fd >= 0);
-	rota_close(server->listener); /* who comes now is refused */
+	rota_close(listener); /* who comes now is refused */
+	rota_group_wait(&connections);
 	return fd;
 }
 
-/* Three clients, and who stops the server. */
-static int talk(void *value)
+/* A client's head or body. 0: it was answered. */
+static int say(int fd, char byte)
 {
-	struct server *server = *(struct server **)value;
-	const int idle = rota_dial("127.0.0.1", server->port);
-	const int busy = rota_dial("127.0.0.1", server->port);
-	const int stuck = rota_dial("127.0.0.1", server->port);
-	bool good = ask(idle, GET) == DONE && ask(busy, PUT) == GO_ON &&
-		    ask(stuck, PUT) == GO_ON;
+	const int error = rota_send_all(fd, &byte, 1, NULL);
 
-	rota_group_drain(&server->connections, 200 * ROTA_MILLISECOND);
-	good = good && hear(idle) == 0;
-	printf("idle: %s\n", good ? "ended at once" : "lost");
-	good = good && ask(busy, BODY) == DONE && hear(busy) == 0;
-	printf("busy: %s\n", good ? "served to the end" : "lost");
-	good = good && hear(stuck) == 0;
-	printf("stuck: %s\n", good ? "cut off after the grace" : "lost");
+	return error ? error : rota_recv_full(fd, &byte, 1, NULL);
+}
+
+static int run(void *arg)
+{
+	struct rota_group server;
+	char name[32], byte;
+
+	(void)arg;
+	snprintf(name, sizeof(name), "unix:@drain-%d", getpid());
+	rota_group_open(&server, NULL);
+	bool good = !rota_go(&server, accept_all, rota_listen(name, 0, NULL));
+	const int idle = rota_dial(name, 0), busy = rota_dial(name, 0);
+	const int stuck = rota_dial(name, 0);
+
+	good = good && !say(busy, 'h') && !say(stuck, 'h');
+	rota_group_drain(&server, 200 * ROTA_MILLISECOND);
+	good = good && rota_recv(idle, &byte, 1, 0) == 0 && !say(busy, 'b');
+	good = rota_group_wait(&server) == -ESHUTDOWN && good;
 	rota_close(idle);
 	rota_close(busy);
 	rota_close(stuck);
 	return good ? 0 : -EPROTO;
 }
 
-static int run(void *arg)
-{
-	struct server server = { .listener =
-					 rota_listen("127.0.0.1", 0, NULL) };
-	struct rota_address address;
-	struct rota_group clients;
-	int error, result;
+static int named; /* connections that the log names */
 
-	(void)arg;
-	if (server.listener < 0 ||
-	    rota_local_address(server.listener, &address))
-		return -EPROTO;
-	server.port = ntohs(address.v4.sin_port);
-	rota_group_open(&clients, NULL);
-	rota_group_open(&server.connections,
-			&(struct rota_group_options){ .name = "connections" });
-	error = rota_go(&server.connections, accept_all, &server);
-	if (error)
-		rota_close(server.listener);
-	else
-		error = rota_go(&clients, talk, &server);
-	if (error) /* nobody else would */
-		rota_group_drain(&server.connections, 0);
-	result = rota_group_wait(&server.connections);
-	if (rota_group_wait(&clients) < 0)
-		error = -EPROTO;
-	printf("the server: %s\n", strerror(-result));
-	return result == -ESHUTDOWN ? error : -EPROTO;
-}
-
-/* Passes the lines on, and counts the connections that they name. */
 static void log_line(void *context, const char *line)
 {
+	(void)context;
+	named += strstr(line, " serve (") != NULL;
 	fprintf(stderr, "%s\n", line);
-	*(int *)context += strstr(line, " serve (") != NULL;
 }
 
 int main(void)
 {
-	int named = 0;
-	const struct rota_config config = { .log = log_line,
-					    .context = &named };
-
-	return rota_run(&config, run, NULL) < 0 || named != 1;
+	return rota_run(&(struct rota_config){ .log = log_line }, run, NULL) ||
+	       named != 1;
 }
