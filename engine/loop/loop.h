@@ -105,6 +105,7 @@ struct ri_loop {
 	unsigned load;   /* `live`, for others to read: atomic */
 	unsigned coming; /* tasks that others send, because it has few: atomic */
 	bool listening;  /* mail may come */
+	int deaf;        /* why it could not be made to: -errno */
 	bool heard;      /* mail has come since it waited */
 	bool event_armed; /* the ring polls `event_fd` */
 	bool stepped;     /* it runs inside of another loop: ri_loop_step */

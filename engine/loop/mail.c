@@ -49,6 +49,7 @@ int ri_loop_listen(struct ri_loop *loop)
 	if (loop->stepped || !(loop->ring.features & RI_FEATURE_RING_MESSAGE))
 		error = open_event(loop);
 	loop->listening = !error;
+	loop->deaf = error;
 	return error;
 }
 

@@ -185,6 +185,15 @@ static INLINE void serve(struct rota_waiter *waiter, int result, bool quick)
 		ri_waiter_serve(waiter, result);
 }
 
+/* Without a task it does not wait. */
+static INLINE void enter(struct rota_channel *channel,
+			 const struct rota_task *self, const char *verb)
+{
+	if (self)
+		ri_guard_listen(&channel->guard);
+	ri_guard_enter(&channel->guard, verb);
+}
+
 static INLINE int send_item(struct rota_channel *channel,
 			    struct rota_task *self, const void *item,
 			    bool quick)
@@ -193,7 +202,7 @@ static INLINE int send_item(struct rota_channel *channel,
 	int result;
 
 	if (!quick)
-		ri_guard_enter(&channel->guard, self ? sends : tries_to_send);
+		enter(channel, self, self ? sends : tries_to_send);
 	result = put(channel, item, quick ? WORD_BYTES : channel->item_bytes,
 		     &served);
 	if (result == -EAGAIN && self)
@@ -205,7 +214,6 @@ static INLINE int send_item(struct rota_channel *channel,
 	return result;
 }
 
-/* Without a task it does not wait. */
 static __attribute__((noinline)) int
 send_any(struct rota_channel *channel, struct rota_task *self, const void *item)
 {
@@ -238,8 +246,7 @@ static INLINE int receive_item(struct rota_channel *channel,
 	int result;
 
 	if (!quick)
-		ri_guard_enter(&channel->guard,
-			       self ? receives : tries_to_receive);
+		enter(channel, self, self ? receives : tries_to_receive);
 	result = take(channel, item, quick ? WORD_BYTES : channel->item_bytes,
 		      &served);
 	if (result == -EAGAIN && self)

@@ -65,17 +65,16 @@ int rota_condition_wait_at(struct rota_condition *condition,
 			   struct rota_mutex *mutex,
 			   const struct rota_site *site)
 {
-	struct rota_task *self = ri_task_self("rota_condition_wait");
 	struct ri_tasks *tasks = ri_tasks_here();
 	struct rota_waiter waiter;
-	int error;
+	struct rota_task *self;
+	int error = ri_waiter_begin(&self, &condition->guard,
+				    "rota_condition_wait");
 
-	ri_task_check_scope(self);
 	ri_sync_check(condition->state, "rota_condition_wait", "condition");
 	ri_mutex_check_held(mutex, self, "rota_condition_wait");
-	if (self->scope->code)
-		return self->scope->code;
-	error = make_sure(tasks, mutex);
+	if (!error)
+		error = make_sure(tasks, mutex);
 	if (error)
 		return error;
 	ri_waiter_init(&waiter, tasks, self, "rota_condition_wait");

@@ -58,12 +58,12 @@ bool rota_event_is_set(struct rota_event *event)
 
 int rota_event_wait(struct rota_event *event)
 {
-	struct rota_task *self = ri_task_self(__func__);
 	struct rota_waiter waiter;
+	struct rota_task *self;
+	int error = ri_waiter_begin(&self, &event->guard, __func__);
 
-	ri_task_check_scope(self);
-	if (self->scope->code)
-		return self->scope->code;
+	if (error)
+		return error;
 	enter(event, __func__);
 	if (event->set) {
 		ri_guard_leave(&event->guard);

@@ -253,15 +253,14 @@ static int refusal(const struct call *call, const struct rota_flight *flight,
 
 int rota_flight_run(struct rota_flights *flights, struct rota_flight *flight)
 {
-	struct rota_task *self = ri_task_self(__func__);
 	const uint64_t hash = hash_of(flight->key, flight->key_bytes);
 	struct call *call, own;
-	int error;
+	struct rota_task *self;
+	int error = ri_waiter_begin(&self, &flights->guard, __func__);
 
-	ri_task_check_scope(self);
 	flight->shared = false;
-	if (self->scope->code)
-		return self->scope->code;
+	if (error)
+		return error;
 	enter(flights, __func__);
 	call = find(flights, hash, flight->key, flight->key_bytes);
 	if (!call) {

@@ -26,6 +26,18 @@ static inline bool ri_guard_is_shared(const struct rota_guard *guard)
 	return guard->loop == NULL;
 }
 
+/* Before a guard is entered by a task that stays if it has to wait: another
+ * loop, or a thread that has none, may end that, so its own loop has to be able
+ * to hear of it. Under the guard it is too late to see to that, as it may take
+ * a call of the kernel (base/lock.h). That it cannot be is found when the task
+ * has to wait indeed. */
+static inline void ri_guard_listen(const struct rota_guard *guard)
+{
+	if (__builtin_expect(ri_guard_is_shared(guard), 0) &&
+	    __builtin_expect(!ri_loop_here->listening, 0))
+		(void)ri_loop_listen(ri_loop_here);
+}
+
 static inline void ri_guard_enter(struct rota_guard *guard, const char *verb)
 {
 	if (__builtin_expect(ri_guard_is_shared(guard), 0))

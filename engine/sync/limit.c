@@ -237,12 +237,12 @@ static __attribute__((noinline)) int stand(struct rota_limit *limit,
 int rota_limit_acquire_at(struct rota_limit *limit, uint64_t count,
 			  const struct rota_site *site)
 {
-	struct rota_task *self = ri_task_self("rota_limit_acquire");
+	struct rota_task *self;
+	int error = ri_waiter_begin(&self, &limit->guard, "rota_limit_acquire");
 
-	ri_task_check_scope(self);
+	if (__builtin_expect(error, 0))
+		return error;
 	ri_sync_check(limit->state, "rota_limit_acquire", "limit");
-	if (__builtin_expect(self->scope->code != 0, 0))
-		return self->scope->code;
 	if (__builtin_expect(count > limit->size, 0))
 		return -EINVAL;
 	ri_guard_enter(&limit->guard, "rota_limit_acquire");

@@ -60,11 +60,11 @@ static int stand_and_look(struct rota_mutex *mutex, struct rota_task *self,
 static __attribute__((noinline)) int lock(struct rota_mutex *mutex,
 					  const struct rota_site *site)
 {
-	struct rota_task *self = ri_task_self("rota_mutex_lock");
+	struct rota_task *self;
+	int error = ri_waiter_begin(&self, &mutex->guard, "rota_mutex_lock");
 
-	ri_task_check_scope(self);
-	if (self->scope->code)
-		return self->scope->code;
+	if (error)
+		return error;
 	ri_sync_check(mutex->state, "rota_mutex_lock", "mutex");
 	ri_guard_enter(&mutex->guard, "rota_mutex_lock");
 	if (mutex->holder.task)

@@ -54,12 +54,11 @@ static void tell_all(struct rota_once *once, int result)
 static int run(struct rota_once *once, int (*fn)(void *arg), void *arg,
 	       const struct rota_site *site)
 {
-	struct rota_task *self = ri_task_self("rota_once_run");
-	int result;
+	struct rota_task *self;
+	int result = ri_waiter_begin(&self, &once->guard, "rota_once_run");
 
-	ri_task_check_scope(self);
-	if (self->scope->code)
-		return self->scope->code;
+	if (result)
+		return result;
 	ri_guard_enter(&once->guard, "rota_once_run");
 	if (once->done) {
 		ri_guard_leave(&once->guard);

@@ -257,6 +257,7 @@ static __attribute__((noinline)) int submit_or_wait(struct rota_pool *pool,
 	struct rota_waiter *served = NULL;
 	int result = -EPIPE;
 
+	ri_guard_listen(&queue->guard);
 	ri_guard_enter(&queue->guard, "rota_pool_submit");
 	if (!pool->closed)
 		result = ri_channel_put(queue, item, &served);

@@ -138,13 +138,12 @@ static int stand(struct rota_rate *rate, struct rota_task *self)
 
 int rota_rate_wait(struct rota_rate *rate, uint64_t count)
 {
-	struct rota_task *self = ri_task_self(__func__);
+	struct rota_task *self;
+	int error = ri_waiter_begin(&self, &rate->guard, __func__);
 	const int64_t now_ns = rota_now_ns();
-	int error = 0;
 
-	ri_task_check_scope(self);
-	if (self->scope->code)
-		return self->scope->code;
+	if (error)
+		return error;
 	enter(rate, __func__);
 	if (count > rate->burst || take(rate, count, now_ns)) {
 		ri_guard_leave(&rate->guard);

@@ -280,16 +280,16 @@ static int ask(struct rota_requests *requests, struct rota_task *self,
 int rota_request(struct rota_requests *requests, const void *request,
 		 void *reply)
 {
-	struct rota_task *self = ri_task_self(__func__);
 	struct asking asking = {
 		.requests = requests,
 		.request = request,
 		.reply = reply,
 	};
+	struct rota_task *self;
+	int error = ri_waiter_begin(&self, &requests->guard, __func__);
 
-	ri_task_check_scope(self);
-	if (self->scope->code)
-		return self->scope->code;
+	if (error)
+		return error;
 	if (!enter(requests, __func__))
 		return -EPIPE;
 	return ask(requests, self, &asking);
@@ -298,13 +298,12 @@ int rota_request(struct rota_requests *requests, const void *request,
 int rota_requests_take(struct rota_requests *requests,
 		       struct rota_ticket *ticket)
 {
-	struct rota_task *self = ri_task_self(__func__);
 	struct rota_waiter waiter;
-	int result;
+	struct rota_task *self;
+	int result = ri_waiter_begin(&self, &requests->guard, __func__);
 
-	ri_task_check_scope(self);
-	if (self->scope->code)
-		return self->scope->code;
+	if (result)
+		return result;
 	if (!enter(requests, __func__))
 		return -EPIPE;
 	result = take(requests, ticket);

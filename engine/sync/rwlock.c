@@ -143,18 +143,10 @@ static void check_not_held(struct rota_rwlock *lock,
 				     lock->name, verb, site);
 }
 
-/* The running task, inside of the guard; NULL: it is cancelled. */
-static inline struct rota_task *enter(struct rota_rwlock *lock,
-				      const char *verb)
+static inline void enter(struct rota_rwlock *lock, const char *verb)
 {
-	struct rota_task *self = ri_task_self(verb);
-
-	ri_task_check_scope(self);
-	if (__builtin_expect(self->scope->code != 0, 0))
-		return NULL;
 	ri_sync_check(lock->state, verb, "rwlock");
 	ri_guard_enter(&lock->guard, verb);
-	return self;
 }
 
 /* Waits in line; the guard is entered, and left. What was given to a task that
@@ -193,13 +185,16 @@ static inline bool may_write(const struct rota_rwlock *lock)
 int rota_rwlock_read_lock_at(struct rota_rwlock *lock,
 			     const struct rota_site *site)
 {
-	struct rota_task *self = enter(lock, "rota_rwlock_read_lock");
+	static const char verb[] = "rota_rwlock_read_lock";
+	struct rota_task *self;
+	int error = ri_waiter_begin(&self, &lock->guard, verb);
 
-	if (!self)
-		return rota_cancelled();
-	check_not_held(lock, self, "rota_rwlock_read_lock", site);
+	if (__builtin_expect(error, 0))
+		return error;
+	enter(lock, verb);
+	check_not_held(lock, self, verb, site);
 	if (!may_read(lock))
-		return stand(lock, "rota_rwlock_read_lock", false, site);
+		return stand(lock, verb, false, site);
 	add_reader(lock, ri_holder_at(self, site));
 	ri_guard_leave(&lock->guard);
 	return 0;
@@ -208,13 +203,16 @@ int rota_rwlock_read_lock_at(struct rota_rwlock *lock,
 int rota_rwlock_write_lock_at(struct rota_rwlock *lock,
 			      const struct rota_site *site)
 {
-	struct rota_task *self = enter(lock, "rota_rwlock_write_lock");
+	static const char verb[] = "rota_rwlock_write_lock";
+	struct rota_task *self;
+	int error = ri_waiter_begin(&self, &lock->guard, verb);
 
-	if (!self)
-		return rota_cancelled();
-	check_not_held(lock, self, "rota_rwlock_write_lock", site);
+	if (__builtin_expect(error, 0))
+		return error;
+	enter(lock, verb);
+	check_not_held(lock, self, verb, site);
 	if (!may_write(lock))
-		return stand(lock, "rota_rwlock_write_lock", true, site);
+		return stand(lock, verb, true, site);
 	lock->writer = ri_holder_at(self, site);
 	ri_guard_leave(&lock->guard);
 	return 0;
@@ -226,8 +224,7 @@ int rota_rwlock_try_read_lock_at(struct rota_rwlock *lock,
 	struct rota_task *self = ri_task_self("rota_rwlock_try_read_lock");
 	bool may;
 
-	ri_sync_check(lock->state, "rota_rwlock_try_read_lock", "rwlock");
-	ri_guard_enter(&lock->guard, "rota_rwlock_try_read_lock");
+	enter(lock, "rota_rwlock_try_read_lock");
 	may = may_read(lock);
 	if (may) {
 		check_not_held(lock, self, "rota_rwlock_try_read_lock", site);
@@ -243,8 +240,7 @@ int rota_rwlock_try_write_lock_at(struct rota_rwlock *lock,
 	struct rota_task *self = ri_task_self("rota_rwlock_try_write_lock");
 	bool may;
 
-	ri_sync_check(lock->state, "rota_rwlock_try_write_lock", "rwlock");
-	ri_guard_enter(&lock->guard, "rota_rwlock_try_write_lock");
+	enter(lock, "rota_rwlock_try_write_lock");
 	may = may_write(lock);
 	if (may)
 		lock->writer = ri_holder_at(self, site);
@@ -269,8 +265,7 @@ void rota_rwlock_read_unlock(struct rota_rwlock *lock)
 	const struct rota_task *self = ri_task_self("rota_rwlock_read_unlock");
 	struct rota_holder *known;
 
-	ri_sync_check(lock->state, "rota_rwlock_read_unlock", "rwlock");
-	ri_guard_enter(&lock->guard, "rota_rwlock_read_unlock");
+	enter(lock, "rota_rwlock_read_unlock");
 	known = find_known(lock, self);
 	if (known) {
 		known->task = NULL;
@@ -286,8 +281,7 @@ void rota_rwlock_write_unlock(struct rota_rwlock *lock)
 {
 	const struct rota_task *self = ri_task_self("rota_rwlock_write_unlock");
 
-	ri_sync_check(lock->state, "rota_rwlock_write_unlock", "rwlock");
-	ri_guard_enter(&lock->guard, "rota_rwlock_write_unlock");
+	enter(lock, "rota_rwlock_write_unlock");
 	if (lock->writer.task != self)
 		not_held(lock, "rota_rwlock_write_unlock");
 	lock->writer.task = NULL;

@@ -449,6 +449,8 @@ static int run(struct rota_arm *arms, unsigned count, bool waits)
 	error = begin(&select);
 	if (error)
 		return error;
+	if (waits && select.guarded)
+		ri_guard_listen(select.guarded->guard);
 	arm = do_one(&select);
 	if (arm)
 		return (int)(arm - arms);

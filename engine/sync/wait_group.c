@@ -58,12 +58,12 @@ void rota_wait_group_done(struct rota_wait_group *group)
 
 int rota_wait_group_wait(struct rota_wait_group *group)
 {
-	struct rota_task *self = ri_task_self(__func__);
 	struct rota_waiter waiter;
+	struct rota_task *self;
+	int error = ri_waiter_begin(&self, &group->guard, __func__);
 
-	ri_task_check_scope(self);
-	if (self->scope->code)
-		return self->scope->code;
+	if (error)
+		return error;
 	ri_sync_check(group->state, __func__, "wait group");
 	ri_guard_enter(&group->guard, __func__);
 	if (!group->count) {

@@ -55,14 +55,3 @@ void ri_waiter_interrupt(struct ri_tasks *tasks, struct rota_task *task)
 		waiter->left(waiter);
 	ri_wake(tasks, task, task->scope->code);
 }
-
-int ri_waiter_listen(struct ri_tasks *tasks)
-{
-	int error = 0;
-
-	if (!tasks->loop.listening)
-		error = ri_loop_listen(&tasks->loop);
-	if (!error)
-		tasks->loop.outside++;
-	return error;
-}

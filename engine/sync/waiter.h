@@ -160,15 +160,39 @@ ri_waiter_init(struct rota_waiter *waiter, struct ri_tasks *tasks,
 	waiter->tell = NULL;
 }
 
-/* Another loop, or a thread that has none, may end the wait: a loop that is
- * alone has to be able to hear it. Around a park; 0 or -errno. */
-int ri_waiter_listen(struct ri_tasks *tasks);
+/* A verb that may wait for what this guard is of begins: 0, or the code of the
+ * running task, which is cancelled. Outside of the guard. */
+static inline __attribute__((always_inline)) int
+ri_waiter_begin(struct rota_task **self, const struct rota_guard *guard,
+		const char *verb)
+{
+	*self = ri_task_self(verb);
+	ri_task_check_scope(*self);
+	if (__builtin_expect((*self)->scope->code != 0, 0))
+		return (*self)->scope->code;
+	ri_guard_listen(guard);
+	return 0;
+}
+
+/* Who ends the wait may be outside: the loop counts that, around a park. 0, or
+ * why it could not hear of it (ri_guard_listen came before). */
+static inline int ri_waiter_listen(struct ri_tasks *tasks)
+{
+	struct ri_loop *loop = &tasks->loop;
+
+	if (__builtin_expect(loop->listening, 1)) {
+		loop->outside++;
+		return 0;
+	}
+	ri_check(loop->deaf, "loop %u was not asked to listen", loop->index);
+	return loop->deaf;
+}
 
 /* Stands in a line and waits; the guard is entered, and left. The verb has
- * checked the scope of its task (ri_task_check_scope). Returns the
- * result that it was served with, or the task's code, or what ri_waiter_listen
- * returned. "Among": in a ring of places under another head, which the object
- * serves itself and may move from head to head; the line only counts them. */
+ * begun by ri_waiter_begin. Returns the result that it was served with, or the
+ * task's code, or what ri_waiter_listen returned. "Among": in a ring of places
+ * under another head, which the object serves itself and may move from head to
+ * head; the line only counts them. */
 static inline __attribute__((always_inline)) int
 ri_waiter_stand_among(struct rota_waiter *waiter, struct rota_guard *guard,
 		      struct rota_line *line, struct rota_node *head)
