@@ -217,8 +217,13 @@ static INLINE int send_item(struct rota_channel *channel,
 static __attribute__((noinline)) int
 send_any(struct rota_channel *channel, struct rota_task *self, const void *item)
 {
+	int result;
+
 	ri_channel_check(channel, self ? sends : tries_to_send);
-	return send_item(channel, self, item, false);
+	result = send_item(channel, self, item, false);
+	if (self && ri_guard_is_shared(&channel->guard))
+		ri_breathe(ri_tasks_here());
+	return result;
 }
 
 int rota_channel_send(const struct rota_sender *sender, const void *item)
@@ -260,8 +265,13 @@ static INLINE int receive_item(struct rota_channel *channel,
 static __attribute__((noinline)) int
 receive_any(struct rota_channel *channel, struct rota_task *self, void *item)
 {
+	int result;
+
 	ri_channel_check(channel, self ? receives : tries_to_receive);
-	return receive_item(channel, self, item, false);
+	result = receive_item(channel, self, item, false);
+	if (self && ri_guard_is_shared(&channel->guard))
+		ri_breathe(ri_tasks_here());
+	return result;
 }
 
 int rota_channel_receive(const struct rota_receiver *receiver, void *item)

@@ -452,6 +452,8 @@ static int run(struct rota_arm *arms, unsigned count, bool waits)
 	if (waits && select.guarded)
 		ri_guard_listen(select.guarded->guard);
 	arm = do_one(&select);
+	if (arm && waits && select.guarded)
+		ri_breathe(select.waiter.tasks);
 	if (arm)
 		return (int)(arm - arms);
 	if (waits)

@@ -21,6 +21,7 @@
 #ifndef RI_SYNC_WAITER_H
 #define RI_SYNC_WAITER_H
 
+#include "rota/task.h"
 #include "sync/guard.h"
 #include "task/park.h"
 
@@ -120,6 +121,19 @@ static inline struct rota_place *ri_line_take(struct rota_line *line)
 			return place;
 	}
 	return NULL;
+}
+
+/* Who always finds what it would wait for never suspends, as long as another
+ * loop keeps up with it: after so many times it gives way to the others here, to
+ * timers and to mail. */
+#define RI_AT_ONCE_MAX 1024u
+
+/* The running task had it without a wait, from what any loop may use. Suspends
+ * now and then: some 30 us of work are worth a turn of the loop. */
+static inline void ri_breathe(struct ri_tasks *tasks)
+{
+	if (__builtin_expect(++tasks->at_once % RI_AT_ONCE_MAX == 0, 0))
+		rota_yield(); /* a cancel is told by the verb that follows */
 }
 
 /* Aborts, naming the first one, if somebody stands there: what the line is of

@@ -149,11 +149,13 @@ struct ri_tasks {
 	struct rota_group root;   /* the group of the first task, and of jobs */
 	struct ri_peers *peers;   /* the loops of the engine, this one too */
 	struct ri_offload *offload; /* the engine's threads that may block */
-	struct ri_fifo waiting;  /* parcels that found no room, by their mail */
-	struct rota_timer room;  /* when they are tried again */
-	uint64_t dice;           /* what is left to chance: xorshift */
-	uint64_t arrived;        /* tasks that came from other loops, so far */
-	struct ri_shares shares; /* names of its groups */
+	struct ri_fifo waiting; /* parcels that found no room, by their mail */
+	struct rota_timer room; /* when they are tried again */
+	uint64_t dice;          /* what is left to chance: xorshift */
+	unsigned at_once; /* what tasks did without a wait, so far, of what they
+			     mostly wait for (sync/waiter.h) */
+	uint64_t arrived; /* tasks that came from other loops, so far */
+	struct ri_shares shares;   /* names of its groups */
 	struct ri_remotes remotes; /* proxies of its groups, on other loops */
 	struct ri_parcels parcels; /* for tasks that it sends to them */
 };

@@ -31,7 +31,8 @@
  * it is that task's to close. Nobody closes an end by which another task waits,
  * not to end that wait either: a cancel does that, or the other side's last end.
  *
- * Who waits is served in the order in which it came.
+ * Who waits is served in the order in which it came. Between loops, who never has
+ * to wait gives way to other tasks now and then all the same.
  */
 #ifndef ROTA_CHANNEL_H
 #define ROTA_CHANNEL_H
