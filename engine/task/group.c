@@ -209,13 +209,13 @@ static int spawn_at(struct rota_group *group, struct rota_start start,
 	struct ri_ask ask = { .what.fn = start.fn,
 			      .what.counted = start.chosen,
 			      .loop = start.loop,
-			      .may_wait = true };
+			      .may_wait = !start.tries };
 	int error;
 
 	ri_task_check_scope(self);
 	if (!is_usable(tasks, group))
 		return spawn_there(group, &ask, value, site);
-	error = take_slot(tasks, self, group, true);
+	error = take_slot(tasks, self, group, !start.tries);
 	if (error)
 		return error;
 	ri_parcel_fill(&ask.what, self, value, site);
@@ -239,7 +239,7 @@ int rota_group_spawn_on(struct rota_group *group, struct rota_start start,
 	if (start.loop >= loops)
 		return -EINVAL;
 	if (start.loop == ri_loop_here->index)
-		return spawn(group, start.fn, value, site, true);
+		return spawn(group, start.fn, value, site, !start.tries);
 	return spawn_at(group, start, value, site);
 }
 

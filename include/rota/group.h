@@ -190,6 +190,7 @@ int rota_group_spawn_background(struct rota_group *group, rota_task_fn *fn,
 struct rota_start {
 	rota_task_fn *fn; /* what */
 	unsigned loop;    /* the number of a loop, or ROTA_LOOP_LEAST */
+	bool tries;       /* -EAGAIN, if the group is at its limit: no wait */
 	bool chosen;      /* private: it was the one with the fewest */
 };
 
@@ -199,18 +200,19 @@ static inline struct rota_start rota_start_on(unsigned loop, rota_task_fn *fn)
 
 	start.fn = fn;
 	start.loop = loop;
+	start.tries = false;
 	start.chosen = false;
 	return start;
 }
 
 /* The same as rota_group_spawn, on the loop of this number (loop.h), or with
- * ROTA_LOOP_LEAST on the one with the fewest tasks. -EINVAL: there is no such
- * loop. -EAGAIN also if 16,384 groups of this loop have members elsewhere
- * (fewer in an engine of more than 20 loops: 256 MiB are for that). -EAGAIN,
- * -ENOMEM also from the bounds of that loop, as far as they are known here:
- * should it run out of records or stacks while the task is on its way, the task
- * waits there for one to come free. What tasks inherit (task.h) is handed over:
- * it is the same pointer. */
+ * ROTA_LOOP_LEAST on the one with the fewest tasks; with `tries` as
+ * rota_group_try_spawn. -EINVAL: there is no such loop. -EAGAIN also if 16,384
+ * groups of this loop have members elsewhere (fewer in an engine of more than
+ * 20 loops: 256 MiB are for that). -EAGAIN, -ENOMEM also from the bounds of that
+ * loop, as far as they are known here: should it run out of records or stacks
+ * while the task is on its way, the task waits there for one to come free. What
+ * tasks inherit (task.h) is handed over: it is the same pointer. */
 int rota_group_spawn_on(struct rota_group *group, struct rota_start start,
 			const void *value, const struct rota_site *site)
 	__attribute__((warn_unused_result));

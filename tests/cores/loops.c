@@ -286,6 +286,44 @@ static void a_limit_holds_over_all_loops(void **state)
 	assert_in_range(atomic_load(&seen.most), 1, 2);
 }
 
+static int sleep_for_ever(void *value)
+{
+	(void)value;
+	return rota_sleep_until(ROTA_NEVER);
+}
+
+/* One member has the only slot; the owner tries on each loop. */
+static int try_on_each(void *arg)
+{
+	static const struct rota_site site = ROTA_SITE_("try", 0);
+	struct seen *seen = arg;
+	struct rota_group group;
+	int error;
+
+	rota_group_open(&group, &(struct rota_group_options){ .limit = 1 });
+	error = rota_go_on(&group, 1, sleep_for_ever, 0);
+	for (unsigned i = 0; i < TEST_LOOPS && !error; i++) {
+		struct rota_start start = rota_start_on(i, note_loop);
+
+		start.tries = true;
+		if (rota_group_spawn_on(&group, start, &seen, &site) != -EAGAIN)
+			error = -EPROTO;
+	}
+	rota_group_cancel(&group, (struct rota_cancellation){ 0 });
+	rota_group_wait(&group);
+	return error;
+}
+
+static void
+a_start_that_tries_is_refused_at_the_limit_on_each_loop(void **state)
+{
+	struct seen seen = { 0 };
+
+	(void)state;
+	assert_int_equal(test_run_loops(try_on_each, &seen), 0);
+	assert_int_equal(all_that_ran(&seen), 0);
+}
+
 /* Loops that always have a task that is ready. */
 struct busy {
 	atomic_uint begun; /* how many of them are */
@@ -344,6 +382,8 @@ int main(void)
 		cmocka_unit_test(
 			of_a_race_over_loops_one_wins_and_the_others_are_discarded),
 		cmocka_unit_test(a_limit_holds_over_all_loops),
+		cmocka_unit_test(
+			a_start_that_tries_is_refused_at_the_limit_on_each_loop),
 		cmocka_unit_test(
 			loops_that_are_never_idle_take_spread_members_too),
 	};
