@@ -3,9 +3,14 @@
  * The workers of a stage are one block, which the last one gives back. Each has
  * ends of the two channels of its own: so the last one out closes them, and
  * nobody has to count.
+ *
+ * A line is spawned from its end to its source. If a stage cannot be, those
+ * behind it see the end of what nobody has sent anything to. Only the source
+ * could begin before all of it is there, on other loops: it waits for word.
  */
 #include "rota/pipeline.h"
 
+#include "rota/event.h"
 #include "sync/worker.h"
 
 #include <errno.h>
@@ -25,6 +30,7 @@ struct part {
 	void *arg;         /* its third argument */
 	unsigned workers;  /* how many */
 	bool spread;       /* over all loops */
+	bool whole;        /* all of them begin, or none; at the limit none */
 };
 
 struct worker {
@@ -33,11 +39,13 @@ struct worker {
 };
 
 struct crew {
-	struct rota_group *group; /* they are in */
-	struct part part;         /* what they do */
-	size_t in_bytes;          /* room for an item that comes */
-	size_t worker_bytes;      /* of each worker, with its two items */
-	unsigned holds;           /* who still needs the block; atomic */
+	struct rota_group *group;  /* they are in */
+	struct part part;          /* what they do */
+	size_t in_bytes;           /* room for an item that comes */
+	size_t worker_bytes;       /* of each worker, with its two items */
+	struct rota_event spawned; /* they may begin; or not, if ... */
+	bool refused;              /* ... there is one that could not be */
+	unsigned holds;            /* who still needs the block; atomic */
 	alignas(16) unsigned char workers[]; /* one after the other */
 };
 
@@ -66,8 +74,10 @@ static void let_go(struct crew *crew)
 {
 	/* acquire and release: whoever is last has seen what the others did
 	 * with it */
-	if (__atomic_sub_fetch(&crew->holds, 1, __ATOMIC_ACQ_REL) == 0)
-		free(crew);
+	if (__atomic_sub_fetch(&crew->holds, 1, __ATOMIC_ACQ_REL) != 0)
+		return;
+	rota_event_fini(&crew->spawned);
+	free(crew);
 }
 
 static void close_ends(struct ends *ends)
@@ -127,13 +137,21 @@ static int step(struct worker *worker)
 	return result == -EPIPE ? 0 : result;
 }
 
+/* > 0: it may. */
+static int begin(struct crew *crew)
+{
+	const int error = rota_event_wait(&crew->spawned);
+
+	return error ? error : !crew->refused;
+}
+
 static int work(void *value)
 {
 	struct worker *worker = *(struct worker **)value;
 	unsigned round = 0;
-	int result;
+	int result = begin(worker->crew);
 
-	while ((result = step(worker)) > 0)
+	while (result > 0 && (result = step(worker)) > 0)
 		ri_worker_breathe(&round);
 	close_ends(&worker->ends);
 	let_go(worker->crew);
@@ -168,6 +186,9 @@ static struct crew *make_crew(struct rota_group *group, const struct part *part)
 		.worker_bytes = (bytes - sizeof(*crew)) / part->workers,
 		.holds = 1,
 	};
+	rota_event_init(&crew->spawned, NULL);
+	if (!part->whole)
+		rota_event_set(&crew->spawned);
 	return crew;
 }
 
@@ -193,14 +214,19 @@ static int start(struct crew *crew, const struct rota_site *site)
 
 	for (unsigned i = 0; i < part->workers && !error; i++) {
 		struct worker *worker = make_worker(crew, i);
+		struct rota_start start =
+			ri_worker_start(work, i, part->spread);
 
-		error = rota_group_spawn_on(
-			crew->group, ri_worker_start(work, i, part->spread),
-			&worker, site);
+		start.tries = part->whole;
+		error = rota_group_spawn_on(crew->group, start, &worker, site);
 		if (error) {
 			close_ends(&worker->ends);
 			let_go(crew);
 		}
+	}
+	if (part->whole) {
+		crew->refused = error != 0;
+		rota_event_set(&crew->spawned);
 	}
 	return error;
 }
@@ -247,4 +273,75 @@ int rota_stage_spawn(struct rota_group *group, const struct rota_stage *stage,
 		return spawn(group, &part, site);
 	close_ends(&part.ends);
 	return -EINVAL;
+}
+
+/* What lies behind a stage. */
+static struct rota_channel_options
+options_behind(const struct rota_pipeline_stage *stage)
+{
+	return (struct rota_channel_options){
+		.item_bytes = stage->out_bytes,
+		.capacity = stage->capacity,
+		.discard = stage->discard,
+		.context = stage->arg,
+	};
+}
+
+static bool can_be(const struct rota_pipeline_stage *stages, size_t count)
+{
+	for (size_t i = 0; i < count; i++) {
+		const struct rota_channel_options options =
+			options_behind(&stages[i]);
+
+		if (!stages[i].fn)
+			return false;
+		if (i + 1 < count && !rota_channel_bytes(&options))
+			return false;
+	}
+	const struct rota_pipeline_stage *sink = &stages[count - 1];
+
+	return !sink->out_bytes && !sink->capacity && !sink->discard;
+}
+
+/* The channel between a stage and the one before it. */
+static int open_before(const struct rota_pipeline_stage *stage,
+		       struct rota_sender *to, struct rota_receiver *from,
+		       const struct rota_site *site)
+{
+	struct rota_channel_options options = options_behind(stage - 1);
+
+	options.local = !stage[-1].spread && !stage->spread;
+	return rota_channel_open_at(&options, to, from, site);
+}
+
+int rota_pipeline_spawn(struct rota_group *group,
+			const struct rota_pipeline_stage *stages, size_t count,
+			const struct rota_site *site)
+{
+	struct rota_sender to = { NULL };
+	int error = 0;
+
+	if (!stages || count < 2 || !can_be(stages, count))
+		return -EINVAL;
+	for (size_t i = count; i && !error; i--) {
+		const struct rota_pipeline_stage *stage = &stages[i - 1];
+		struct part part = {
+			.ends.to = to,
+			.fn = stage->fn,
+			.arg = stage->arg,
+			.workers = stage->workers ? stage->workers : 1,
+			.spread = stage->spread,
+			.whole = true,
+		};
+
+		to.channel = NULL;
+		if (i > 1)
+			error = open_before(stage, &to, &part.ends.from, site);
+		if (error)
+			close_ends(&part.ends);
+		else
+			error = spawn(group, &part, site);
+	}
+	close_ends(&(struct ends){ .to = to });
+	return error;
 }
