@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * A pipeline: one task lists numbers, three on any loop count their divisors
- * (fan-out), and one adds up what they send (fan-in). A stage that comes to its
- * end closes its ends; who is behind works off what is left, and ends too. The
- * first error cancels them all.
+ * (fan-out), and one adds up what they send (fan-in). When a stage has come to
+ * its end, who is behind works off what is left, and ends too. The first error
+ * cancels them all.
  *
  * The wrong way: stages that watch nothing but their channels. When the last
  * one fails and stops to receive, all before it wait in a send for ever. Here
@@ -54,33 +54,19 @@ static int add(void *in, void *out, void *arg)
 
 static int add_all(struct sum *sum)
 {
-	struct rota_channel_options options = { .item_bytes = sizeof(int) };
-	struct rota_sender to_count, to_add;
-	struct rota_receiver listed, counted;
-	struct rota_stage stages[] = {
-		{ .to = &to_count, .fn = list, .arg = sum },
-		{ .from = &listed,
-		  .to = &to_add,
-		  .fn = count,
+	const struct rota_pipeline_stage stages[] = {
+		{ .fn = list, .out_bytes = sizeof(int), .arg = sum },
+		{ .fn = count,
 		  .workers = 3,
-		  .spread = true },
-		{ .from = &counted, .fn = add, .arg = sum },
+		  .spread = true,
+		  .out_bytes = sizeof(int) },
+		{ .fn = add, .arg = sum },
 	};
 	struct rota_group group;
-	int error, refused = 0;
+	int error, refused;
 
-	error = rota_channel_open(&options, &to_count, &listed);
-	if (error)
-		return error;
-	error = rota_channel_open(&options, &to_add, &counted);
-	if (error) {
-		rota_sender_close(&to_count);
-		rota_receiver_close(&listed);
-		return error;
-	}
 	rota_group_open(&group, NULL);
-	for (int i = 0; i < 3; i++) /* it takes its ends, come what may */
-		refused |= rota_go_stage(&group, &stages[i]);
+	refused = rota_go_pipeline(&group, stages, 3);
 	error = rota_group_wait(&group);
 	return error ? error : refused;
 }

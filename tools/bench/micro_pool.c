@@ -84,33 +84,22 @@ static int add_up(void *in, void *out, void *arg)
 static int run_stages(void *arg)
 {
 	struct load *load = arg;
-	const struct rota_channel_options options = { .item_bytes =
-							      sizeof(uint64_t),
-						      .capacity = CAPACITY };
-	struct rota_sender to_middle, to_sink;
-	struct rota_receiver from_source, from_middle;
-	struct rota_stage source = { .to = &to_middle,
-				     .fn = count_up,
-				     .arg = load };
-	struct rota_stage middle = { .from = &from_source,
-				     .to = &to_sink,
-				     .fn = hand_on };
-	struct rota_stage sink = { .from = &from_middle,
-				   .fn = add_up,
-				   .arg = load };
-	struct rota_group group;
-	int error = rota_channel_open(&options, &to_middle, &from_source);
-
-	if (error == 0)
-		error = rota_channel_open(&options, &to_sink, &from_middle);
-	if (error < 0)
-		return error;
+	const struct rota_pipeline_stage stages[] = {
+		{ .fn = count_up,
+		  .out_bytes = sizeof(uint64_t),
+		  .capacity = CAPACITY,
+		  .arg = load },
+		{ .fn = hand_on,
+		  .out_bytes = sizeof(uint64_t),
+		  .capacity = CAPACITY },
+		{ .fn = add_up, .arg = load },
+	};
 	const uint64_t start_ns = host_now_ns();
+	struct rota_group group;
 
 	rota_group_open(&group, NULL);
-	error = rota_go_stage(&group, &source);
-	error |= rota_go_stage(&group, &middle);
-	error |= rota_go_stage(&group, &sink);
+
+	const int error = rota_go_pipeline(&group, stages, 3);
 	const int result = rota_group_wait(&group);
 
 	*load->sample = micro_per_op(start_ns, host_now_ns(), load->work->ops,
