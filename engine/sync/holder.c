@@ -34,6 +34,19 @@ static void tell_caller(char text[TEXT_BYTES], const char *verb,
 			 " at %s:%d", site->file, site->line);
 }
 
+static void tell_holder(char text[TEXT_BYTES], const struct rota_holder *holder)
+{
+	const struct rota_task *task = holder->task;
+
+	if (ri_holder_is(holder, task))
+		snprintf(text, TEXT_BYTES, "task %s (spawned at %s:%d)",
+			 ri_task_name(task), task->site->file,
+			 task->site->line);
+	else
+		snprintf(text, TEXT_BYTES, "task %u, which has ended",
+			 holder->id);
+}
+
 void ri_sync_missing(const char *verb, const char *noun, unsigned state)
 {
 	ri_abort(__FILE__, __LINE__, "%s for a %s that %s", verb, noun,
@@ -44,15 +57,13 @@ void ri_sync_missing(const char *verb, const char *noun, unsigned state)
 void ri_holder_in_the_way(const struct rota_holder *holder, const char *name,
 			  const char *verb, const struct rota_site *site)
 {
-	const struct rota_task *task = holder->task;
-	char caller[TEXT_BYTES];
+	char who[TEXT_BYTES], caller[TEXT_BYTES];
 
+	tell_holder(who, holder);
 	tell_caller(caller, verb, site);
 	ri_abort(holder->site->file, holder->site->line,
-		 "the %s%s%s taken here is held by task %s (spawned at %s:%d), "
-		 "but %s",
-		 holder->site->function, name ? " " : "", named(name),
-		 ri_task_name(task), task->site->file, task->site->line,
+		 "the %s%s%s taken here is held by %s, but %s",
+		 holder->site->function, name ? " " : "", named(name), who,
 		 caller);
 }
 

@@ -37,10 +37,21 @@ static inline void ri_sync_check(unsigned state, const char *verb,
 		ri_sync_missing(verb, noun, state);
 }
 
-static inline struct rota_holder ri_holder_at(struct rota_task *task,
+static inline struct rota_holder ri_holder_at(const struct rota_task *task,
 					      const struct rota_site *site)
 {
-	return (struct rota_holder){ .task = task, .site = site };
+	return (struct rota_holder){
+		.task = task,
+		.site = site,
+		.id = task->fiber.id,
+	};
+}
+
+/* Is it this task, and not one that had its record before and has ended? */
+static inline bool ri_holder_is(const struct rota_holder *holder,
+				const struct rota_task *task)
+{
+	return holder->task == task && holder->id == task->fiber.id;
 }
 
 /* Of a waiter that wants to hold: where it called is its place's item. */

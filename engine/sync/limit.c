@@ -68,8 +68,8 @@ still_held(const struct rota_limit *limit)
 
 	for (unsigned i = 0; i < ROTA_LIMIT_HOLDERS; i++)
 		if (limit->holders[i].count) {
-			site = limit->holders[i].site;
-			task = limit->holders[i].id;
+			site = limit->holders[i].who.site;
+			task = limit->holders[i].who.id;
 		}
 	ri_abort(site->file, site->line,
 		 "%llu of the %llu permits of the limit %s are held when it "
@@ -98,16 +98,17 @@ static inline void take(struct rota_limit *limit, const struct rota_task *task,
 		&limit->holders[limit->next++ % ROTA_LIMIT_HOLDERS];
 
 	limit->used += count;
-	holder->task = (struct rota_task *)(uintptr_t)task;
-	holder->site = site;
 	holder->count = count;
-	holder->id = task ? task->fiber.id : 0;
+	if (__builtin_expect(task != NULL, 1))
+		holder->who = ri_holder_at(task, site);
+	else
+		holder->who = (struct rota_holder){ .site = site };
 }
 
 static inline bool is_of(const struct rota_limit_holder *holder,
 			 const struct rota_task *task)
 {
-	return holder->task == task && (!task || holder->id == task->fiber.id);
+	return task ? ri_holder_is(&holder->who, task) : !holder->who.task;
 }
 
 /* Of what it took last the first ones. */

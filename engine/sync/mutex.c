@@ -3,14 +3,14 @@
 
 #include "task/scope.h"
 
-static_assert(sizeof(struct rota_mutex) == 72, "nine words");
+static_assert(sizeof(struct rota_mutex) == 80, "ten words");
 
 void rota_mutex_init(struct rota_mutex *mutex,
 		     const struct rota_sync_options *options)
 {
 	ri_guard_init(&mutex->guard, options && options->local);
 	ri_line_init(&mutex->line);
-	mutex->holder = ri_holder_at(NULL, NULL);
+	mutex->holder.task = NULL;
 	mutex->name = options ? options->name : NULL;
 	mutex->state = RI_SYNC_READY;
 }
@@ -34,7 +34,7 @@ static int stand(struct rota_mutex *mutex, struct rota_task *self,
 {
 	struct rota_waiter waiter;
 
-	if (mutex->holder.task == self)
+	if (ri_holder_is(&mutex->holder, self))
 		ri_holder_in_the_way(&mutex->holder, mutex->name,
 				     "rota_mutex_lock", site);
 	ri_waiter_init(&waiter, ri_tasks_here(), self, "rota_mutex_lock");
@@ -147,7 +147,7 @@ void ri_mutex_check_held(struct rota_mutex *mutex, const struct rota_task *self,
 {
 	ri_sync_check(mutex->state, verb, "mutex");
 	ri_guard_enter(&mutex->guard, verb);
-	if (mutex->holder.task != self)
+	if (!ri_holder_is(&mutex->holder, self))
 		not_held(mutex, verb);
 	ri_guard_leave(&mutex->guard);
 }
@@ -158,7 +158,7 @@ static __attribute__((noinline)) void unlock(struct rota_mutex *mutex)
 
 	ri_sync_check(mutex->state, "rota_mutex_unlock", "mutex");
 	ri_guard_enter(&mutex->guard, "rota_mutex_unlock");
-	if (mutex->holder.task != self)
+	if (!ri_holder_is(&mutex->holder, self))
 		not_held(mutex, "rota_mutex_unlock");
 	if (!ri_line_empty(&mutex->line)) {
 		hand_over(mutex);
@@ -174,8 +174,8 @@ void rota_mutex_unlock(struct rota_mutex *mutex)
 	struct ri_loop *here = ri_loop_here;
 
 	if (__builtin_expect(here && mutex->guard.loop == here &&
-				     mutex->holder.task ==
-					     ri_task_of(here->current) &&
+				     ri_holder_is(&mutex->holder,
+						  ri_task_of(here->current)) &&
 				     ri_line_empty(&mutex->line),
 			     1))
 		mutex->holder.task = NULL;

@@ -5,7 +5,7 @@
 #include "sync/holder.h"
 #include "task/scope.h"
 
-static_assert(sizeof(struct rota_once) == 80, "ten words");
+static_assert(sizeof(struct rota_once) == 88, "eleven words");
 static_assert(ROTA_ONCE_STATE_ == RI_SYNC_READY, "as made without a call");
 
 void rota_once_init(struct rota_once *once,
@@ -34,7 +34,7 @@ static int stand(struct rota_once *once, struct rota_task *self,
 {
 	struct rota_waiter waiter;
 
-	if (once->runner.task == self)
+	if (ri_holder_is(&once->runner, self))
 		ri_holder_in_the_way(&once->runner, once->name, "rota_once_run",
 				     site);
 	ri_waiter_init(&waiter, ri_tasks_here(), self, "rota_once_run");

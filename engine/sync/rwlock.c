@@ -16,7 +16,7 @@
 #include "sync/holder.h"
 #include "task/scope.h"
 
-static_assert(sizeof(struct rota_rwlock) == 144, "eighteen words");
+static_assert(sizeof(struct rota_rwlock) == 184, "23 words");
 
 /* In the frame of who waits. */
 struct asker {
@@ -69,7 +69,15 @@ static struct rota_holder *find_known(struct rota_rwlock *lock,
 				      const struct rota_task *task)
 {
 	for (unsigned i = 0; i < ROTA_RWLOCK_KNOWN; i++)
-		if (lock->known[i].task == task)
+		if (ri_holder_is(&lock->known[i], task))
+			return &lock->known[i];
+	return NULL;
+}
+
+static struct rota_holder *find_unused(struct rota_rwlock *lock)
+{
+	for (unsigned i = 0; i < ROTA_RWLOCK_KNOWN; i++)
+		if (!lock->known[i].task)
 			return &lock->known[i];
 	return NULL;
 }
@@ -77,7 +85,7 @@ static struct rota_holder *find_known(struct rota_rwlock *lock,
 /* It reads from here on: known until there are too many. */
 static void add_reader(struct rota_rwlock *lock, struct rota_holder holder)
 {
-	struct rota_holder *place = find_known(lock, NULL);
+	struct rota_holder *place = find_unused(lock);
 
 	lock->readers++;
 	if (place) {
@@ -138,7 +146,7 @@ static void check_not_held(struct rota_rwlock *lock,
 {
 	const struct rota_holder *reader = find_known(lock, self);
 
-	if (__builtin_expect(reader || lock->writer.task == self, 0))
+	if (__builtin_expect(reader || ri_holder_is(&lock->writer, self), 0))
 		ri_holder_in_the_way(reader ? reader : &lock->writer,
 				     lock->name, verb, site);
 }
@@ -282,7 +290,7 @@ void rota_rwlock_write_unlock(struct rota_rwlock *lock)
 	const struct rota_task *self = ri_task_self("rota_rwlock_write_unlock");
 
 	enter(lock, "rota_rwlock_write_unlock");
-	if (lock->writer.task != self)
+	if (!ri_holder_is(&lock->writer, self))
 		not_held(lock, "rota_rwlock_write_unlock");
 	lock->writer.task = NULL;
 	leave(lock);

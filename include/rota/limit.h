@@ -37,10 +37,8 @@ extern "C" {
 
 /* Who has acquired some: for diagnostics. All of it private. */
 struct rota_limit_holder {
-	struct rota_task *task;       /* it; NULL: a callback or a thread */
-	const struct rota_site *site; /* where it did */
-	uint64_t count;               /* how many it still has; 0: nobody */
-	uint32_t id;                  /* of the task: its record is reused */
+	struct rota_holder who; /* no task: a callback or a thread */
+	uint64_t count;         /* how many it still has; 0: nobody */
 };
 
 /* The last ones that are noted. */

@@ -39,7 +39,7 @@ struct rota_once {
  * and every thread. */
 #define ROTA_ONCE_INIT(once)                                                   \
 	{                                                                      \
-		{ NULL, 0 }, ROTA_ONCE_STATE_, 0, 0, { NULL, NULL },           \
+		{ NULL, 0 }, ROTA_ONCE_STATE_, 0, 0, { NULL, NULL, 0 },        \
 			{ { &(once).line.head, &(once).line.head }, 0 }, NULL, \
 	}
 

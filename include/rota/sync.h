@@ -13,6 +13,7 @@
 #include "rota/scope.h"
 
 #include <stdbool.h>
+#include <stdint.h>
 
 /* What may be said when one is made. */
 struct rota_sync_options {
@@ -24,8 +25,9 @@ struct rota_sync_options {
 
 /* Who holds something, and where it was taken. Private. */
 struct rota_holder {
-	struct rota_task *task;       /* NULL: nobody */
+	const struct rota_task *task; /* NULL: nobody */
 	const struct rota_site *site; /* the line of the call */
+	uint32_t id;                  /* of the task: its record is reused */
 };
 
 #endif

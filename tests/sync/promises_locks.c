@@ -375,6 +375,74 @@ static void a_wait_group_counts_from_0_to_the_most(void **state)
 	test_expect_abort(fini_at_1, "(accounts) that counts 1");
 }
 
+/* The second task has the record that was the first one's. */
+static int run_one_by_one(int (*first)(void *value), int (*second)(void *value))
+{
+	struct shared shared;
+	struct rota_group group;
+	int error;
+
+	init_all(&shared);
+	rota_group_open(&group, NULL);
+	error = rota_go(&group, first, &shared);
+	rota_yield();
+	error |= rota_go(&group, second, &shared);
+	return rota_group_wait(&group) | error;
+}
+
+static int lock_and_end(void *value)
+{
+	return rota_mutex_lock(&(*(struct shared **)value)->mutex);
+}
+
+static int read_and_end(void *value)
+{
+	return rota_rwlock_read_lock(&(*(struct shared **)value)->lock);
+}
+
+static int write_and_end(void *value)
+{
+	return rota_rwlock_write_lock(&(*(struct shared **)value)->lock);
+}
+
+static int unlock_read(void *value)
+{
+	rota_rwlock_read_unlock(&(*(struct shared **)value)->lock);
+	return 0;
+}
+
+static int unlock_write(void *value)
+{
+	rota_rwlock_write_unlock(&(*(struct shared **)value)->lock);
+	return 0;
+}
+
+static int inherit_mutex(void *arg)
+{
+	(void)arg;
+	return run_one_by_one(lock_and_end, unlock_member);
+}
+
+static int inherit_read(void *arg)
+{
+	(void)arg;
+	return run_one_by_one(read_and_end, unlock_read);
+}
+
+static int inherit_write(void *arg)
+{
+	(void)arg;
+	return run_one_by_one(write_and_end, unlock_write);
+}
+
+static void nobody_inherits_a_lock_with_the_record_of_its_holder(void **state)
+{
+	(void)state;
+	test_expect_abort(inherit_mutex, ", which has ended, but task second");
+	test_expect_abort(inherit_read, ", which has ended, but task second");
+	test_expect_abort(inherit_write, ", which has ended, but task second");
+}
+
 static int use_after_fini(void *arg)
 {
 	struct rota_mutex mutex;
@@ -421,6 +489,8 @@ int main(void)
 		cmocka_unit_test(a_condition_is_for_who_holds_the_mutex),
 		cmocka_unit_test(a_once_that_comes_back_to_itself_is_named),
 		cmocka_unit_test(a_wait_group_counts_from_0_to_the_most),
+		cmocka_unit_test(
+			nobody_inherits_a_lock_with_the_record_of_its_holder),
 		cmocka_unit_test(locks_are_used_by_tasks_between_init_and_fini),
 	};
 
