@@ -46,12 +46,13 @@ extern "C" {
 /* Makes `out` of `in`: both lie in memory of the worker's own, aligned to 16
  * bytes, until it returns. What `in` owns is its to release or to hand on.
  *
- *	> 0     `out` is sent (if the stage has a `to`)
+ *	> 0     `out` is sent (in a sink nothing is)
  *	0       nothing is: `in` was all that it was for
  *	-errno  it has failed: nothing is sent, the group is cancelled
  *
- * In a stage without `from`, the source, `in` is NULL, and 0 says that nothing
- * more comes of this worker. In one without `to`, the sink, `out` is NULL. */
+ * In a source, which is the first of a line or has no `from`, `in` is NULL, and
+ * 0 says that nothing more comes of this worker. In a sink, the last one or one
+ * without `to`, `out` is NULL. */
 typedef int rota_stage_fn(void *in, void *out, void *arg);
 
 /* A stage of a line. Zero means the default for each field but fn and, unless it
