@@ -12,7 +12,6 @@
 #include <rota/rota.h>
 
 #include <stdio.h>
-#include <string.h>
 
 #define BUYERS 20
 #define PIECES 3 /* that each of them wants */
@@ -63,7 +62,7 @@ static int buy_in_a_hurry(struct shop *shop)
 	rota_deadline_begin(&patience, rota_after_ns(20 * ROTA_MILLISECOND));
 	error = rota_request(&shop->orders, &order, &sold);
 	rota_deadline_end(&patience);
-	printf("in a hurry: %s\n", strerror(-error));
+	printf("in a hurry: %s\n", error == -ETIME ? "gone" : "stayed");
 	return error == -ETIME ? 0 : -EPROTO;
 }
 
@@ -86,9 +85,10 @@ static int run(void *arg)
 	for (unsigned i = 0; i < BUYERS && !error; i++)
 		error = rota_go_on(&group, i % rota_loops(), buy, &shop);
 	result = rota_group_wait(&group);
+	const unsigned unanswered = rota_requests_inspect(&shop.orders).taken;
 	rota_requests_close(&shop.orders);
 	printf("the stock after %d buyers: %d\n", BUYERS + 1, shop.stock);
-	return error || result || shop.stock ? -EPROTO : 0;
+	return error || result || shop.stock || unanswered ? -EPROTO : 0;
 }
 
 int main(void)
