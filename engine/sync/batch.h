@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Several waiters that are served at one go. They are taken off their line
- * under the guard, and served outside of it, when the object may be gone: who
- * is served first may be the one that ends it.
+ * under the guard, and served outside of it: once the last one is, what they
+ * waited for may be gone.
  *
  * They are chained by what links them backwards in the line: forwards, NULL
  * says that they have left it.

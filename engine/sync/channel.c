@@ -328,6 +328,7 @@ static void let_go(struct rota_channel *channel, const char *verb)
 	ri_guard_enter(&channel->guard, verb);
 	last = --channel->holds == 0;
 	if (last) {
+		ri_guard_check_back(&channel->guard, verb);
 		channel->state = RI_CHANNEL_GONE;
 		channel->quick = NULL;
 	}

@@ -25,8 +25,7 @@ void rota_condition_fini(struct rota_condition *condition)
 	ri_sync_check(condition->state, __func__, "condition");
 	ri_guard_enter(&condition->guard, __func__);
 	ri_line_check_empty(&condition->line, __func__);
-	condition->state = RI_SYNC_GONE;
-	ri_guard_leave(&condition->guard);
+	ri_sync_end(&condition->guard, &condition->state, __func__);
 }
 
 /* Once a loop can be woken, it can be for good: the mutex will be had again. */
@@ -49,8 +48,8 @@ static int stand_and_unlock(struct rota_waiter *waiter,
 
 	if (shared && (result = ri_waiter_listen(tasks)))
 		return result;
-	waiter->guard = &condition->guard;
-	waiter->line = &condition->line;
+	waiter->place.guard = &condition->guard;
+	waiter->place.line = &condition->line;
 	ri_guard_enter(&condition->guard, waiter->wait.what);
 	ri_line_append(&condition->line, &waiter->place);
 	ri_guard_leave(&condition->guard);

@@ -28,8 +28,7 @@ void rota_event_fini(struct rota_event *event)
 {
 	enter(event, __func__);
 	ri_line_check_empty(&event->line, __func__);
-	event->state = RI_SYNC_GONE;
-	ri_guard_leave(&event->guard);
+	ri_sync_end(&event->guard, &event->state, __func__);
 }
 
 void rota_event_set(struct rota_event *event)

@@ -74,8 +74,7 @@ void rota_flights_fini(struct rota_flights *flights)
 		 "wait for them",
 		 flights->running, flights->name ? flights->name : "",
 		 flights->line.count);
-	flights->state = RI_SYNC_GONE;
-	ri_guard_leave(&flights->guard);
+	ri_sync_end(&flights->guard, &flights->state, __func__);
 }
 
 /* FNV-1a, 64 bits. */

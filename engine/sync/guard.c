@@ -30,3 +30,11 @@ void ri_guard_foreign(const struct rota_guard *guard, const char *verb)
 		 "%s is called on %s for what loop %u (%p) alone may use", verb,
 		 there, guard->held, guard->loop);
 }
+
+void ri_guard_needed(const struct rota_guard *guard, const char *verb)
+{
+	ri_abort(__FILE__, __LINE__,
+		 "%s: of the tasks that waited for it, %u have gone on but not "
+		 "yet returned from their wait",
+		 verb, guard->away);
+}

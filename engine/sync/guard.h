@@ -21,6 +21,10 @@ void ri_guard_init(struct rota_guard *guard, bool local);
 __attribute__((cold, noreturn)) void
 ri_guard_foreign(const struct rota_guard *guard, const char *verb);
 
+/* Aborts: what the guard is of ends too early. */
+__attribute__((cold, noreturn)) void
+ri_guard_needed(const struct rota_guard *guard, const char *verb);
+
 static inline bool ri_guard_is_shared(const struct rota_guard *guard)
 {
 	return guard->loop == NULL;
@@ -50,6 +54,27 @@ static inline void ri_guard_leave(struct rota_guard *guard)
 {
 	if (__builtin_expect(ri_guard_is_shared(guard), 0))
 		ri_lock_give(&guard->held);
+}
+
+/* Of those who were served, one more (1) or one less (-1) has still to come by
+ * this guard. */
+static inline void ri_guard_count_away(struct rota_guard *guard, int change)
+{
+	/* release: pairs with the acquire in ri_guard_check_back */
+	if (ri_guard_is_shared(guard))
+		__atomic_fetch_add(&guard->away, (unsigned)change,
+				   __ATOMIC_RELEASE);
+	else
+		guard->away += (unsigned)change;
+}
+
+/* What the guard is of is about to end, so nobody may be about to come by. */
+static inline void ri_guard_check_back(const struct rota_guard *guard,
+				       const char *verb)
+{
+	if (__builtin_expect(__atomic_load_n(&guard->away, __ATOMIC_ACQUIRE),
+			     0))
+		ri_guard_needed(guard, verb);
 }
 
 #endif

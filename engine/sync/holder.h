@@ -37,6 +37,15 @@ static inline void ri_sync_check(unsigned state, const char *verb,
 		ri_sync_missing(verb, noun, state);
 }
 
+/* The last step of a fini; the guard is entered, and left. */
+static inline void ri_sync_end(struct rota_guard *guard, unsigned *state,
+			       const char *verb)
+{
+	ri_guard_check_back(guard, verb);
+	*state = RI_SYNC_GONE;
+	ri_guard_leave(guard);
+}
+
 static inline struct rota_holder ri_holder_at(const struct rota_task *task,
 					      const struct rota_site *site)
 {

@@ -86,8 +86,7 @@ void rota_limit_fini(struct rota_limit *limit)
 		still_waited_for(limit);
 	if (limit->used)
 		still_held(limit);
-	limit->state = RI_SYNC_GONE;
-	ri_guard_leave(&limit->guard);
+	ri_sync_end(&limit->guard, &limit->state, __func__);
 }
 
 /* Under the guard: they are there, and now are the task's. */
@@ -208,7 +207,7 @@ void rota_limit_release(struct rota_limit *limit, uint64_t count)
 static void left(struct rota_waiter *waiter)
 {
 	struct rota_limit *limit =
-		ri_container(waiter->guard, struct rota_limit, guard);
+		ri_container(waiter->place.guard, struct rota_limit, guard);
 
 	ri_guard_enter(&limit->guard, "rota_limit_acquire");
 	serve(limit);

@@ -22,8 +22,7 @@ void rota_mutex_fini(struct rota_mutex *mutex)
 	if (mutex->holder.task)
 		ri_holder_in_the_way(&mutex->holder, mutex->name, __func__,
 				     NULL);
-	mutex->state = RI_SYNC_GONE;
-	ri_guard_leave(&mutex->guard);
+	ri_sync_end(&mutex->guard, &mutex->state, __func__);
 	mutex->guard.loop = NULL;
 }
 

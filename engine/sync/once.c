@@ -25,8 +25,7 @@ void rota_once_fini(struct rota_once *once)
 	ri_guard_enter(&once->guard, __func__);
 	if (once->runner.task)
 		ri_holder_in_the_way(&once->runner, once->name, __func__, NULL);
-	once->state = RI_SYNC_GONE;
-	ri_guard_leave(&once->guard);
+	ri_sync_end(&once->guard, &once->state, __func__);
 }
 
 static int stand(struct rota_once *once, struct rota_task *self,

@@ -79,8 +79,7 @@ void rota_rate_fini(struct rota_rate *rate)
 			 "task %s, spawned here, waits for the rate %s that "
 			 "ends",
 			 ri_task_name(task), rate->name ? rate->name : "");
-	rate->state = RI_SYNC_GONE;
-	ri_guard_leave(&rate->guard);
+	ri_sync_end(&rate->guard, &rate->state, __func__);
 }
 
 /* Under the guard: takes them, if they are there and nobody waits. */

@@ -171,7 +171,7 @@ static struct rota_waiter *put(struct rota_requests *requests,
 
 	copy(slot->request, asking->request, requests->request_bytes);
 	asking->slot = slot;
-	asking->waiter.line = &slot->asker;
+	asking->waiter.place.line = &slot->asker;
 	ri_line_append(&slot->asker, &asking->waiter.place);
 	if (owner) {
 		give(requests, slot, owner->item);
@@ -237,7 +237,8 @@ static void interrupt(struct ri_tasks *tasks, struct rota_task *task)
 	ri_guard_enter(&requests->guard, "rota_request");
 	leaves = ri_list_linked(&asking->waiter.place.link);
 	if (leaves) {
-		ri_line_remove(asking->waiter.line, &asking->waiter.place);
+		ri_line_remove(asking->waiter.place.line,
+			       &asking->waiter.place);
 		if (requests->state == OPEN)
 			owner = withdraw(requests, asking->slot);
 	}
@@ -263,8 +264,8 @@ static int ask(struct rota_requests *requests, struct rota_task *self,
 	}
 	ri_waiter_init(waiter, tasks, self, "rota_request");
 	waiter->wait.interrupt = interrupt;
-	waiter->guard = &requests->guard;
-	waiter->line = &requests->asking;
+	waiter->place.guard = &requests->guard;
+	waiter->place.line = &requests->asking;
 	slot = first_of(&requests->unused);
 	if (slot)
 		owner = put(requests, slot, asking);

@@ -61,8 +61,7 @@ void rota_rwlock_fini(struct rota_rwlock *lock)
 				     lock->name, __func__, NULL);
 	ri_check(!lock->readers, "%s for a rwlock that %u tasks read", __func__,
 		 lock->readers);
-	lock->state = RI_SYNC_GONE;
-	ri_guard_leave(&lock->guard);
+	ri_sync_end(&lock->guard, &lock->state, __func__);
 }
 
 static struct rota_holder *find_known(struct rota_rwlock *lock,
@@ -133,7 +132,7 @@ static void leave(struct rota_rwlock *lock)
 static void left(struct rota_waiter *waiter)
 {
 	struct rota_rwlock *lock =
-		ri_container(waiter->guard, struct rota_rwlock, guard);
+		ri_container(waiter->place.guard, struct rota_rwlock, guard);
 
 	ri_guard_enter(&lock->guard, waiter->wait.what);
 	leave(lock);

@@ -61,14 +61,15 @@ static void find_line(struct rota_arm *arm)
 	case ROTA_ARM_SEND:
 	case ROTA_ARM_RECEIVE:
 		ri_channel_check(channel, verb);
-		arm->guard = &channel->guard;
-		arm->line = arm->kind == ROTA_ARM_SEND ? &channel->sending
-						       : &channel->receiving;
+		arm->place.guard = &channel->guard;
+		arm->place.line = arm->kind == ROTA_ARM_SEND
+					  ? &channel->sending
+					  : &channel->receiving;
 		break;
 	case ROTA_ARM_EVENT:
 		ri_sync_check(event->state, verb, "event");
-		arm->guard = &event->guard;
-		arm->line = &event->line;
+		arm->place.guard = &event->guard;
+		arm->place.line = &event->line;
 		break;
 	case ROTA_ARM_TICK:
 		ri_scope_holder(&((struct rota_ticker *)arm->object)->scope,
@@ -86,9 +87,10 @@ static void add_guard(struct ri_select *select, struct rota_arm *arm)
 {
 	struct rota_arm **link = &select->guarded;
 
-	while (*link && (uintptr_t)(*link)->guard < (uintptr_t)arm->guard)
+	while (*link &&
+	       (uintptr_t)(*link)->place.guard < (uintptr_t)arm->place.guard)
 		link = &(*link)->next;
-	if (*link && (*link)->guard == arm->guard)
+	if (*link && (*link)->place.guard == arm->place.guard)
 		return;
 	arm->next = *link;
 	*link = arm;
@@ -98,17 +100,17 @@ static void add_guard(struct ri_select *select, struct rota_arm *arm)
 static void enter_all(const struct ri_select *select)
 {
 	for (unsigned i = 0; i < select->count; i++)
-		if (select->arms[i].guard &&
-		    !ri_guard_is_shared(select->arms[i].guard))
-			ri_guard_enter(select->arms[i].guard, verb);
+		if (select->arms[i].place.guard &&
+		    !ri_guard_is_shared(select->arms[i].place.guard))
+			ri_guard_enter(select->arms[i].place.guard, verb);
 	for (struct rota_arm *arm = select->guarded; arm; arm = arm->next)
-		ri_guard_enter(arm->guard, verb);
+		ri_guard_enter(arm->place.guard, verb);
 }
 
 static void leave_all(const struct ri_select *select)
 {
 	for (struct rota_arm *arm = select->guarded; arm; arm = arm->next)
-		ri_guard_leave(arm->guard);
+		ri_guard_leave(arm->place.guard);
 }
 
 /* Can it be done, as far as is known? Under the guards; a poll, which would
@@ -283,9 +285,9 @@ static int begin(struct ri_select *select)
 	for (unsigned i = 0; i < select->count; i++) {
 		struct rota_arm *arm = &select->arms[i];
 
-		arm->guard = NULL;
+		arm->place.guard = NULL;
 		find_line(arm);
-		if (arm->guard && ri_guard_is_shared(arm->guard))
+		if (arm->place.guard && ri_guard_is_shared(arm->place.guard))
 			add_guard(select, arm);
 		if (arm->kind == ROTA_ARM_POLL && select->polls)
 			return -EINVAL;
@@ -305,10 +307,10 @@ static void stand(struct ri_select *select)
 	for (unsigned i = 0; i < select->count; i++) {
 		struct rota_arm *arm = &select->arms[i];
 
-		if (!arm->guard)
+		if (!arm->place.guard)
 			continue;
 		arm->place.waiter = &select->waiter;
-		ri_line_append(arm->line, &arm->place);
+		ri_line_append(arm->place.line, &arm->place);
 	}
 	leave_all(select);
 }
@@ -322,12 +324,14 @@ static void leave_lines(struct ri_select *select)
 	for (unsigned i = 0; i < select->count; i++) {
 		struct rota_arm *arm = &select->arms[i];
 
-		if (!arm->guard)
+		if (!arm->place.guard)
 			continue;
-		ri_guard_enter(arm->guard, verb);
+		ri_guard_enter(arm->place.guard, verb);
 		if (ri_list_linked(&arm->place.link))
-			ri_line_remove(arm->line, &arm->place);
-		ri_guard_leave(arm->guard);
+			ri_line_remove(arm->place.line, &arm->place);
+		else
+			ri_guard_count_away(arm->place.guard, -1);
+		ri_guard_leave(arm->place.guard);
 	}
 	if (ri_timer_armed(timer))
 		ri_wheel_remove(&select->waiter.tasks->loop.wheel, timer);
@@ -450,7 +454,7 @@ static int run(struct rota_arm *arms, unsigned count, bool waits)
 	if (error)
 		return error;
 	if (waits && select.guarded)
-		ri_guard_listen(select.guarded->guard);
+		ri_guard_listen(select.guarded->place.guard);
 	arm = do_one(&select);
 	if (arm && waits && select.guarded)
 		ri_breathe(select.waiter.tasks);

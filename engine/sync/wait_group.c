@@ -29,8 +29,7 @@ void rota_wait_group_fini(struct rota_wait_group *group)
 	ri_line_check_empty(&group->line, __func__);
 	ri_check(!group->count, "%s for a wait group (%s) that counts %u",
 		 __func__, name_of(group), group->count);
-	group->state = RI_SYNC_GONE;
-	ri_guard_leave(&group->guard);
+	ri_sync_end(&group->guard, &group->state, __func__);
 }
 
 void rota_wait_group_add(struct rota_wait_group *group, unsigned count)

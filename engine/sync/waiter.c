@@ -6,10 +6,12 @@ static void told(void *place, struct rota_mail *mail)
 	struct rota_waiter *waiter =
 		ri_container(mail, struct rota_waiter, mail);
 
-	if (waiter->tell)
+	if (waiter->tell) {
 		waiter->tell(waiter);
-	else
+	} else {
+		ri_guard_count_away(waiter->place.guard, -1);
 		ri_wake(place, waiter->task, waiter->result);
+	}
 }
 
 void ri_waiter_tell(struct rota_waiter *waiter)
@@ -18,6 +20,9 @@ void ri_waiter_tell(struct rota_waiter *waiter)
 		waiter->tell(waiter);
 		return;
 	}
+	/* Until it has heard, a cancel has it look where it stood. */
+	if (!waiter->tell)
+		ri_guard_count_away(waiter->place.guard, 1);
 	waiter->mail.deliver = told;
 	if (ri_loop_here && ri_tasks_here()->peers == waiter->tasks->peers)
 		ri_loop_post(&waiter->tasks->loop, &waiter->mail);
@@ -44,11 +49,11 @@ void ri_waiter_interrupt(struct ri_tasks *tasks, struct rota_task *task)
 		ri_container(task->wait, struct rota_waiter, wait);
 	bool leaves;
 
-	ri_guard_enter(waiter->guard, waiter->wait.what);
+	ri_guard_enter(waiter->place.guard, waiter->wait.what);
 	leaves = ri_list_linked(&waiter->place.link);
 	if (leaves)
-		ri_line_remove(waiter->line, &waiter->place);
-	ri_guard_leave(waiter->guard);
+		ri_line_remove(waiter->place.line, &waiter->place);
+	ri_guard_leave(waiter->place.guard);
 	if (!leaves)
 		return; /* served: it hears of that */
 	if (waiter->left)

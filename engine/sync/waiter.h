@@ -16,6 +16,13 @@
  * (sync/select.c): a place whose select has another one is dropped by whoever
  * comes across it.
  *
+ * Some who were served come by the guard once more: a select leaves all its
+ * lines when it goes on, and one that is cancelled before it has heard, on
+ * another loop, looks whether it still stands there. So what a line is of has
+ * to live until the last wait has returned (rota/sync.h); its guard counts who
+ * is away, and what ends too early is found. To have them not come by is no way
+ * out: a cancel that begins before a waiter is served always could.
+ *
  * Nobody is woken under a guard: a loop that sleeps is woken by the kernel.
  */
 #ifndef RI_SYNC_WAITER_H
@@ -26,12 +33,10 @@
 #include "task/park.h"
 
 struct rota_waiter {
-	struct ri_wait wait;      /* what its task is parked on */
-	struct rota_place place;  /* where it stands; a select: its arms */
-	struct rota_task *task;   /* who waits */
-	struct ri_tasks *tasks;   /* on this loop */
-	struct rota_guard *guard; /* of the line */
-	struct rota_line *line;   /* in which it stands */
+	struct ri_wait wait;     /* what its task is parked on */
+	struct rota_place place; /* where it stands; a select: its arms */
+	struct rota_task *task;  /* who waits */
+	struct ri_tasks *tasks;  /* on this loop */
 	/* Those behind may have their turn, as it has left early; or NULL. */
 	void (*left)(struct rota_waiter *waiter);
 	/* A select's: it was served. NULL: it is none. */
@@ -91,6 +96,22 @@ static inline struct rota_waiter *ri_line_first(const struct rota_line *line)
 	return ri_container(node, struct rota_place, link)->waiter;
 }
 
+/* Takes the first one off. A select comes by once more, as it leaves all its
+ * lines. NULL: nobody. */
+static inline struct rota_place *ri_line_drop(struct rota_line *line)
+{
+	struct rota_node *node = ri_list_take(&line->head);
+	struct rota_place *place;
+
+	if (!node)
+		return NULL;
+	line->count--;
+	place = ri_container(node, struct rota_place, link);
+	if (__builtin_expect(place->waiter->tell != NULL, 0))
+		ri_guard_count_away(place->guard, 1);
+	return place;
+}
+
 /* Is there anybody who is still to be served? Drops those that are not. */
 static inline bool ri_line_is_live(struct rota_line *line)
 {
@@ -101,8 +122,7 @@ static inline bool ri_line_is_live(struct rota_line *line)
 		if (!first->tell ||
 		    !__atomic_load_n(&first->won, __ATOMIC_RELAXED))
 			return true;
-		ri_list_take(&line->head);
-		line->count--;
+		ri_line_drop(line);
 	}
 	return false;
 }
@@ -110,17 +130,12 @@ static inline bool ri_line_is_live(struct rota_line *line)
 /* Takes the first one off, which is the caller's to serve: NULL: nobody. */
 static inline struct rota_place *ri_line_take(struct rota_line *line)
 {
-	struct rota_node *node;
+	struct rota_place *place;
 
-	while ((node = ri_list_take(&line->head))) {
-		struct rota_place *place =
-			ri_container(node, struct rota_place, link);
-
-		line->count--;
+	while ((place = ri_line_drop(line)))
 		if (ri_place_claim(place))
-			return place;
-	}
-	return NULL;
+			break;
+	return place;
 }
 
 /* Who always finds what it would wait for never suspends, as long as another
@@ -219,8 +234,8 @@ ri_waiter_stand_among(struct rota_waiter *waiter, struct rota_guard *guard,
 		ri_guard_leave(guard);
 		return result;
 	}
-	waiter->guard = guard;
-	waiter->line = line;
+	waiter->place.guard = guard;
+	waiter->place.line = line;
 	ri_list_append(head, &waiter->place.link);
 	line->count++;
 	ri_guard_leave(guard);

@@ -37,8 +37,9 @@ struct rota_condition {
 void rota_condition_init(struct rota_condition *condition,
 			 const struct rota_sync_options *options);
 
-/* Its memory is the caller's again. One that is waited for aborts the program,
- * naming by whom. Never suspends, never refused. Any thread that may use it. */
+/* Its memory is the caller's again, once the last wait for it has returned
+ * (sync.h). One that is waited for aborts the program, naming by whom. Never
+ * suspends, never refused. Any thread that may use it. */
 void rota_condition_fini(struct rota_condition *condition);
 
 /* Unlocks the mutex and waits, as one step: no signal is lost in between. When

@@ -70,8 +70,10 @@ struct rota_limit_state {
 void rota_limit_init(struct rota_limit *limit, uint64_t size,
 		     const struct rota_sync_options *options);
 
-/* Ends it: somebody who waits, or has not released what it acquired, aborts the
- * program, naming it. Never suspends. Any thread that may use it. */
+/* Its memory is the caller's again, once the last wait for it has returned
+ * (sync.h). One that is waited for, or of which permits are acquired, aborts the
+ * program, naming by whom. Never suspends, never refused. Any thread that may
+ * use it. */
 void rota_limit_fini(struct rota_limit *limit);
 
 /* Acquires `count` permits; waits until they are there and everybody who came

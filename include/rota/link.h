@@ -41,6 +41,7 @@ struct rota_mail {
 struct rota_guard {
 	void *loop;    /* the only one that comes by; NULL: any may */
 	unsigned held; /* somebody is inside; atomic. Of one loop: its index */
+	unsigned away; /* served, and to come by before they return; atomic */
 };
 
 /* Who waits for something, the first one first. */
@@ -55,6 +56,8 @@ struct rota_waiter;
  * several. */
 struct rota_place {
 	struct rota_node link;      /* in the line */
+	struct rota_line *line;     /* this one */
+	struct rota_guard *guard;   /* of the line; NULL: it is in none */
 	struct rota_waiter *waiter; /* who waits here */
 	void *item; /* to or from where an item is copied; else its own */
 };

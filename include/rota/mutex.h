@@ -41,9 +41,9 @@ struct rota_mutex {
 void rota_mutex_init(struct rota_mutex *mutex,
 		     const struct rota_sync_options *options);
 
-/* Its memory is the caller's again. A mutex that is held or waited for aborts
- * the program, naming by whom. Never suspends, never refused. Any thread that
- * may use it. */
+/* Its memory is the caller's again, once the last wait for it has returned
+ * (sync.h). A mutex that is held or waited for aborts the program, naming by
+ * whom. Never suspends, never refused. Any thread that may use it. */
 void rota_mutex_fini(struct rota_mutex *mutex);
 
 /* Locks it; waits while another task holds it. 0: it is this task's until it

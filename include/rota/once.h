@@ -39,7 +39,7 @@ struct rota_once {
  * and every thread. */
 #define ROTA_ONCE_INIT(once)                                                   \
 	{                                                                      \
-		{ NULL, 0 }, ROTA_ONCE_STATE_, 0, 0, { NULL, NULL, 0 },        \
+		{ NULL, 0, 0 }, ROTA_ONCE_STATE_, 0, 0, { NULL, NULL, 0 },     \
 			{ { &(once).line.head, &(once).line.head }, 0 }, NULL, \
 	}
 
@@ -49,8 +49,9 @@ struct rota_once {
 void rota_once_init(struct rota_once *once,
 		    const struct rota_sync_options *options);
 
-/* Its memory is the caller's again. One that somebody is at aborts the program,
- * naming who. Never suspends, never refused. Any thread that may use it. */
+/* Its memory is the caller's again, once the last wait for it has returned
+ * (sync.h). One that somebody is at aborts the program, naming who. Never
+ * suspends, never refused. Any thread that may use it. */
 void rota_once_fini(struct rota_once *once);
 
 /* Calls fn(arg), if nobody has before, and returns what that returned: to its

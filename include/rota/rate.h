@@ -73,8 +73,9 @@ int rota_rate_init(struct rota_rate *rate,
 		   const struct rota_rate_options *options)
 	__attribute__((warn_unused_result));
 
-/* Ends it: somebody who waits aborts the program, named. Never suspends. Any
- * thread that may use it. */
+/* Its memory is the caller's again, once the last wait for it has returned
+ * (sync.h). One that is waited for aborts the program, naming by whom. Never
+ * suspends, never refused. Any thread that may use it. */
 void rota_rate_fini(struct rota_rate *rate);
 
 /* Takes `count` tokens; waits until they are there and everybody who came

@@ -48,9 +48,9 @@ struct rota_rwlock {
 void rota_rwlock_init(struct rota_rwlock *lock,
 		      const struct rota_sync_options *options);
 
-/* Its memory is the caller's again. A lock that is held or waited for aborts
- * the program, naming by whom. Never suspends, never refused. Any thread that
- * may use it. */
+/* Its memory is the caller's again, once the last wait for it has returned
+ * (sync.h). A lock that is held or waited for aborts the program, naming by
+ * whom. Never suspends, never refused. Any thread that may use it. */
 void rota_rwlock_fini(struct rota_rwlock *lock);
 
 /* Locks it to read: waits while it is held otherwise, or somebody

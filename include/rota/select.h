@@ -55,14 +55,12 @@ struct rota_arm {
 	                            returns; of a poll the events, or -errno */
 	uint64_t missed;         /* of a tick: how many were left out */
 	/* From here on private. */
-	void *object;             /* channel, event or ticker */
-	struct rota_guard *guard; /* of that */
-	struct rota_line *line;   /* in which the place is */
-	struct rota_arm *next;    /* in the order in which guards are entered */
-	int64_t deadline_ns;      /* the point in time */
-	int fd;                   /* the descriptor */
-	unsigned events;          /* ... and what it is polled for: poll(2) */
-	struct rota_place place;  /* where it stands */
+	void *object;            /* channel, event or ticker */
+	struct rota_arm *next;   /* in the order in which guards are entered */
+	int64_t deadline_ns;     /* the point in time */
+	int fd;                  /* the descriptor */
+	unsigned events;         /* ... and what it is polled for: poll(2) */
+	struct rota_place place; /* where it stands */
 };
 
 /* An arm that is never done. All that the others are made of: what they point
@@ -74,12 +72,10 @@ static inline struct rota_arm rota_arm_never(void)
 				0,
 				NULL,
 				NULL,
-				NULL,
-				NULL,
 				0,
 				-1,
 				0,
-				{ { NULL, NULL }, NULL, NULL } };
+				{ { NULL, NULL }, NULL, NULL, NULL, NULL } };
 
 	return arm;
 }

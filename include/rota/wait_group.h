@@ -37,9 +37,9 @@ struct rota_wait_group {
 void rota_wait_group_init(struct rota_wait_group *group,
 			  const struct rota_sync_options *options);
 
-/* Its memory is the caller's again. One that does not count 0, or is waited
- * for, aborts the program. Never suspends, never refused. Any thread that may
- * use it. */
+/* Its memory is the caller's again, once the last wait for it has returned
+ * (sync.h). One that does not count 0, or is waited for, aborts the program.
+ * Never suspends, never refused. Any thread that may use it. */
 void rota_wait_group_fini(struct rota_wait_group *group);
 
 /* Counts so many more; UINT_MAX in all is the most there may be, more aborts.
