@@ -69,6 +69,16 @@ struct ri_signal {
 	uint64_t value; /* that was sent with it */
 };
 
+/* The most that are taken out of a set of descriptors at once. */
+#define RI_WATCHED_MAX 64
+
+/* A descriptor in such a set, or out of it. */
+struct ri_watched {
+	int fd;          /* which one; not told of one that is ready */
+	unsigned events; /* for which it is watched; or which came */
+	void *data;      /* that was given with it */
+};
+
 /* A name that is looked up: getaddrinfo(3). */
 struct ri_lookup {
 	const char *host;       /* which one */
@@ -174,6 +184,16 @@ struct ri_kernel {
 	 * gets what was blocked; or NULL */
 	void (*signals_mask)(const struct ri_kernel *kernel, int how,
 			     uint64_t set, uint64_t *before);
+	/* epoll_create1(2): a descriptor for a set of them */
+	int (*watch_open)(const struct ri_kernel *kernel);
+	/* epoll_ctl(2), level-triggered: adds it or changes what is in; events
+	 * 0: takes it out, if it is in */
+	int (*watch_set)(const struct ri_kernel *kernel, int fd,
+			 const struct ri_watched *watched);
+	/* epoll_wait(2), without a wait: how many are ready, at most `count`,
+	 * RI_WATCHED_MAX at most */
+	int (*watch_take)(const struct ri_kernel *kernel, int fd,
+			  struct ri_watched *found, unsigned count);
 	/* getaddrinfo(3): 0, or what it says (EAI_...), which is no -errno; on
 	 * threads that may block. And freeaddrinfo(3). */
 	int (*resolve)(const struct ri_kernel *kernel,

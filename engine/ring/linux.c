@@ -12,6 +12,7 @@
 #include <netdb.h>
 #include <poll.h>
 #include <signal.h>
+#include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
@@ -344,6 +345,50 @@ static void signals_mask(const struct ri_kernel *kernel, int how, uint64_t set,
 		*before = bits_of_set(&blocked);
 }
 
+static int watch_open(const struct ri_kernel *kernel)
+{
+	(void)kernel;
+	return or_errno(epoll_create1(EPOLL_CLOEXEC));
+}
+
+/* One that was closed is out already, also if its number is another's. */
+static int unwatch(int fd, int watched)
+{
+	if (!epoll_ctl(fd, EPOLL_CTL_DEL, watched, NULL))
+		return 0;
+	return errno == ENOENT || errno == EBADF || errno == EPERM ? 0 : -errno;
+}
+
+static int watch_set(const struct ri_kernel *kernel, int fd,
+		     const struct ri_watched *watched)
+{
+	struct epoll_event event = { .events = watched->events,
+				     .data.ptr = watched->data };
+
+	(void)kernel;
+	if (!watched->events)
+		return unwatch(fd, watched->fd);
+	if (!epoll_ctl(fd, EPOLL_CTL_ADD, watched->fd, &event))
+		return 0;
+	if (errno != EEXIST)
+		return -errno;
+	return or_errno(epoll_ctl(fd, EPOLL_CTL_MOD, watched->fd, &event));
+}
+
+static int watch_take(const struct ri_kernel *kernel, int fd,
+		      struct ri_watched *found, unsigned count)
+{
+	struct epoll_event events[RI_WATCHED_MAX];
+	const int taken = epoll_wait(fd, events, (int)count, 0);
+
+	(void)kernel;
+	for (int i = 0; i < taken; i++)
+		found[i] = (struct ri_watched){ .fd = -1,
+						.events = events[i].events,
+						.data = events[i].data.ptr };
+	return or_errno(taken);
+}
+
 static int resolve(const struct ri_kernel *kernel, struct ri_lookup *lookup)
 {
 	const struct addrinfo wanted = { .ai_family = lookup->family,
@@ -406,6 +451,9 @@ const struct ri_kernel ri_kernel_linux = {
 	.signals_open = signals_open,
 	.signals_take = signals_take,
 	.signals_mask = signals_mask,
+	.watch_open = watch_open,
+	.watch_set = watch_set,
+	.watch_take = watch_take,
 	.resolve = resolve,
 	.resolve_free = resolve_free,
 	.thread_detach = thread_detach,

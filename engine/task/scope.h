@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Scopes: the one structure inside groups, deadlines, shields, idle sections,
- * callbacks, tickers, streams, outputs and signals.
+ * callbacks, tickers, streams, outputs, signals and watches.
  *
  *	task -> innermost scope -> parent -> ... -> scope of its group -> ...
  *
@@ -17,9 +17,9 @@
  * Draining marks everything inside too, shields or not, but cancels idle
  * sections only.
  *
- * A task ends its scopes innermost first, but for tickers, streams, outputs and
- * signals, closed in any order: they are scopes only so that one left open is
- * found. Nothing ends them alone, so what they have come to is what the scope
+ * A task ends its scopes innermost first, but for tickers, streams, outputs,
+ * signals and watches, closed in any order: they are scopes only so that one
+ * left open is found. Nothing ends them alone, so what they have come to is what the scope
  * around them has, and they can be taken out from between it and what is
  * inside.
  */
@@ -40,6 +40,7 @@ enum ri_scope_kind {
 	RI_SCOPE_STREAM,
 	RI_SCOPE_OUTPUT,
 	RI_SCOPE_SIGNALS,
+	RI_SCOPE_WATCH,
 };
 
 /* Not values that memory is likely to have by itself. */
@@ -89,8 +90,8 @@ void ri_scope_due(struct rota_timer *timer);
 /* Ends the innermost scope of its owner. */
 void ri_scope_close(struct ri_tasks *tasks, struct rota_scope *scope);
 
-/* Takes a ticker, stream, output or set of signals out of its owner's scopes,
- * innermost or not. */
+/* Takes a ticker, stream, output, set of signals or watch out of its owner's
+ * scopes, innermost or not. */
 void ri_scope_remove(struct ri_tasks *tasks, struct rota_scope *scope);
 
 /* Cancels: marks, interrupts. Does nothing to a scope that is over already. */

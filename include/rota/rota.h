@@ -52,6 +52,7 @@
 #include "rota/task.h"
 #include "rota/ticker.h"
 #include "rota/wait_group.h"
+#include "rota/watch.h"
 #include "rota/writer.h"
 
 #endif

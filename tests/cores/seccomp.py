@@ -40,6 +40,7 @@ PROGRAMS = {
     "20_idle": "socketpair",
     "test-task-group": "",
     "test-io-option": "",
+    "test-io-watch": "pipe2 socketpair",
     "test-io-stream_receive": "accept4 socketpair",
     "test-io-serve_hungry": "socketpair",
     "test-io-process": "kill socketpair wait4",
@@ -55,6 +56,7 @@ LOOK_UP = ["getent", "ahosts", "localhost"]
 WITNESS = {
     "rota-echo": "bind getsockname listen setsockopt signalfd4",
     "test-io-option": "getpeername getsockopt",
+    "test-io-watch": "epoll_create1 epoll_ctl epoll_wait",
     "test-io-serve_hungry": "ioctl",
     "test-io-file": "ftruncate",
     "test-io-process": "pidfd_open waitid",
@@ -67,7 +69,8 @@ WITNESS = {
 # that are pinned (which takes as many processors), a name server, a signal at
 # an unlucky moment, a runtime.
 UNTRIED = set("""clock_gettime clone faccessat fstat writev sched_setaffinity
-    poll recvfrom sendmmsg uname lseek restart_syscall""".split())
+    poll recvfrom sendmmsg uname lseek restart_syscall
+    epoll_pwait""".split())
 RUNTIME = "What runc"
 
 

@@ -436,6 +436,22 @@ static void signals_mask(const struct ri_kernel *table, int how, uint64_t set,
 	ri_kernel_linux.signals_mask(&ri_kernel_linux, how, set, before);
 }
 
+static int watch_open(const struct ri_kernel *table)
+{
+	const int error = note(kernel_of(table), TEST_WATCH_OPEN, 0);
+
+	return error ? error : ri_kernel_linux.watch_open(&ri_kernel_linux);
+}
+
+static int watch_set(const struct ri_kernel *table, int fd,
+		     const struct ri_watched *watched)
+{
+	const int error = note(kernel_of(table), TEST_WATCH_SET, watched->fd);
+
+	return error ? error
+		     : ri_kernel_linux.watch_set(&ri_kernel_linux, fd, watched);
+}
+
 void test_kernel_init(struct test_kernel *kernel)
 {
 	memset(kernel, 0, sizeof(*kernel));
@@ -476,6 +492,9 @@ void test_kernel_init(struct test_kernel *kernel)
 		.signals_open = signals_open,
 		.signals_take = signals_take,
 		.signals_mask = signals_mask,
+		.watch_open = watch_open,
+		.watch_set = watch_set,
+		.watch_take = ri_kernel_linux.watch_take,
 		.resolve = ri_kernel_linux.resolve,
 		.resolve_free = ri_kernel_linux.resolve_free,
 		.thread_detach = ri_kernel_linux.thread_detach,

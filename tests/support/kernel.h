@@ -54,6 +54,8 @@ enum test_call {
 	TEST_THREAD_START, /* (0) */
 	TEST_SIGNALS_OPEN, /* (descriptor, -1: a new one) */
 	TEST_SIGNALS_TAKE, /* (descriptor) */
+	TEST_WATCH_OPEN,   /* (0) */
+	TEST_WATCH_SET,    /* (descriptor) */
 	TEST_ANY_CALL,     /* each of them */
 	TEST_CALLS,
 };
