@@ -86,8 +86,6 @@ int rota_watch_take(struct rota_watch *watch, struct rota_ready *ready,
 	struct ri_watched found[RI_WATCHED_MAX];
 	int taken;
 
-	if (!count)
-		return -EINVAL;
 	if (count > RI_WATCHED_MAX)
 		count = RI_WATCHED_MAX;
 	taken = kernel->watch_take(kernel, watch->fd, found, count);
@@ -128,21 +126,17 @@ static int wait_until(int fd, int64_t deadline_ns, bool *due)
 int rota_watch_wait(struct rota_watch *watch, int64_t deadline_ns,
 		    struct rota_ready *ready, unsigned count)
 {
-	const struct rota_task *self =
-		ri_scope_holder(&watch->scope, RI_SCOPE_WATCH, __func__);
 	bool due = false;
 	int taken = 0;
 
+	ri_scope_holder(&watch->scope, RI_SCOPE_WATCH, __func__);
 	if (!count)
 		return -EINVAL;
 	/* Somebody else may have been quicker to read. */
 	while (!taken && !due) {
-		const int error =
-			self->scope->code
-				? self->scope->code
-				: wait_until(watch->fd, deadline_ns, &due);
+		const int error = wait_until(watch->fd, deadline_ns, &due);
 
-		if (error < 0 && (!due || self->scope->code))
+		if (error < 0 && !due)
 			return error;
 		taken = rota_watch_take(watch, ready, count);
 	}

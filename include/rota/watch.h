@@ -89,9 +89,10 @@ int rota_watch_set(struct rota_watch *watch, int fd, unsigned events,
 
 /* Waits until some are ready, or until deadline_ns (clock.h; ROTA_NEVER: as
  * long as it takes). Returns how many of them are in `ready`, which has room
- * for `count`; 0: the time has come, and none is. -ECANCELED, -ETIME,
- * -ESHUTDOWN: the task is cancelled, at once or when a cancel comes: what is
- * ready stays so. -EINVAL: no room. -EAGAIN: the kernel takes no entries.
+ * for `count`: 64 at a time at most. 0: the time has come, and none is.
+ * -ECANCELED, -ETIME, -ESHUTDOWN: the task is cancelled, at once or when a
+ * cancel comes: what is ready stays so. -EINVAL: no room. -EAGAIN: the kernel
+ * takes no entries.
  *
  * Suspends, also for a time that is past: the other ready tasks have their turn
  * first. The task that opened it only. */
