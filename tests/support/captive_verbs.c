@@ -430,6 +430,21 @@ static int call_stream_poll(struct captive *captive)
 	return result;
 }
 
+static int call_watch(struct captive *captive)
+{
+	struct rota_ready ready;
+	struct rota_watch watch;
+	int result = rota_watch_open(&watch);
+
+	if (result)
+		return result;
+	result = rota_watch_set(&watch, captive->fd, POLLIN, NULL);
+	if (!result)
+		result = rota_watch_wait(&watch, ROTA_NEVER, &ready, 1);
+	rota_watch_close(&watch);
+	return result;
+}
+
 static int call_reader(struct captive *captive)
 {
 	struct rota_reader reader;
@@ -483,6 +498,7 @@ const struct captive_class captive_verbs[] = {
 	{ "stream_accept", "rota_stream_accept", set_up_listener,
 	  call_stream_accept },
 	{ "stream_poll", "rota_stream_poll", set_up_pair, call_stream_poll },
+	{ "watch", "rota_watch_wait", set_up_pair, call_watch },
 	{ "reader", "rota_recv", set_up_pair, call_reader },
 	{ "writer", "rota_send", set_up_full_pair, call_writer },
 };
