@@ -40,7 +40,7 @@ PROGRAMS = {
     "20_idle": "socketpair",
     "test-task-group": "",
     "test-io-option": "",
-    "test-io-watch": "pipe2 socketpair",
+    "test-io-watch": "dup pipe2 socketpair",
     "test-io-stream_receive": "accept4 socketpair",
     "test-io-serve_hungry": "socketpair",
     "test-io-process": "kill socketpair wait4",
