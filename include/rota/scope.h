@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * What groups, deadlines, shields, idle sections, callbacks, tickers, streams,
- * outputs and sets of signals have in common: a scope. A task points to its
- * innermost one, each scope to the one around it. When a scope is cancelled, so
- * is everything inside it, up to shields, and every blocking verb that is or
- * will be called there returns.
+ * outputs, sets of signals and watches have in common: a scope. A task points
+ * to its innermost one, each scope to the one around it. When a scope is
+ * cancelled, so is everything inside it, up to shields, and every blocking verb
+ * that is or will be called there returns.
  *
  * All structures here are in the caller's memory; their fields are the
  * engine's and only declared for their size.

@@ -23,6 +23,8 @@ class Handler(http.server.BaseHTTPRequestHandler):
         if self.path == "/slow":
             self.server.over.wait()
             return
+        if self.path == "/late":
+            self.server.over.wait(0.3)
         body = BIG if self.path == "/big" else f"this is {self.path}\n"
         self.send_response(200)
         self.send_header("Content-Length", len(body) + (self.path == "/cut"))
@@ -65,6 +67,10 @@ class Transfers(unittest.TestCase):
     def test_a_large_one_is_whole(self):
         self.assertEqual(self.run_for("/big"),
                          (0, f"{BIG}{self.base}/big: No error\n"))
+
+    def test_one_that_takes_a_while_comes(self):
+        self.assertEqual(self.run_for("/late"), (
+            0, f"this is /late\n{self.base}/late: No error\n"))
 
     def test_a_deadline_ends_one_and_leaves_the_others(self):
         status, output = self.run_for("/slow", "/a")
