@@ -26,18 +26,30 @@ static unsigned visit(struct server *server, const char *path)
 	return 0;
 }
 
+static int send_bytes(struct exchange *exchange, const char *rest, bool named)
+{
+	struct body body = { .bytes = strtoull(rest, NULL, 10),
+			     .named = named };
+
+	body.key = body.bytes;
+	http_send(exchange, body, "Accept-Ranges: bytes\r\n");
+	return 0;
+}
+
 static int answer_ok(struct exchange *exchange, const char *rest)
 {
-	http_send(exchange, strtoull(rest, NULL, 10),
-		  "Accept-Ranges: bytes\r\n");
-	return 0;
+	return send_bytes(exchange, rest, true);
+}
+
+static int answer_nameless(struct exchange *exchange, const char *rest)
+{
+	return send_bytes(exchange, rest, false);
 }
 
 static int answer_whole(struct exchange *exchange, const char *rest)
 {
 	exchange->request.ranged = false;
-	http_send(exchange, strtoull(rest, NULL, 10), "");
-	return 0;
+	return send_bytes(exchange, rest, true);
 }
 
 static int answer_chunked(struct exchange *exchange, const char *rest)
@@ -190,13 +202,39 @@ static int answer_busy(struct exchange *exchange, const char *rest)
 	return 0;
 }
 
+/* Its head is that of the whole. */
+static int answer_half(struct exchange *exchange, struct body body)
+{
+	char etag[48];
+
+	snprintf(etag, sizeof(etag), "ETag: \"%llu\"\r\n",
+		 (unsigned long long)body.key);
+	http_head(exchange, 200, body.bytes, etag);
+	http_body(exchange, body.key, 0, body.bytes / 2);
+	return HANG_UP;
+}
+
 static int answer_flaky(struct exchange *exchange, const char *rest)
 {
 	char *length;
 
-	return is_early(exchange, rest, &length)
-		       ? answer_truncated(exchange, length)
-		       : answer_ok(exchange, length);
+	if (!is_early(exchange, rest, &length))
+		return answer_ok(exchange, length);
+	return answer_half(exchange,
+			   (struct body){ .bytes = strtoull(length, NULL, 10),
+					  .key = strtoull(length, NULL, 10) });
+}
+
+static int answer_changing(struct exchange *exchange, const char *rest)
+{
+	const unsigned times = visit(exchange->server, exchange->request.path);
+	struct body body = { .bytes = strtoull(rest, NULL, 10), .named = true };
+
+	body.key = body.bytes + times;
+	if (!times)
+		return answer_half(exchange, body);
+	http_send(exchange, body, "");
+	return 0;
 }
 
 static int answer_more(struct exchange *exchange, const char *rest)
@@ -227,7 +265,7 @@ static int answer_status(struct exchange *exchange, const char *rest)
 static int answer_name(struct exchange *exchange, const char *rest)
 {
 	(void)rest;
-	http_send(exchange, 1000,
+	http_send(exchange, (struct body){ .bytes = 1000, .key = 1000 },
 		  "Content-Disposition: attachment; "
 		  "filename=\"../../hostile\"\r\n");
 	return 0;
@@ -264,6 +302,7 @@ static const struct {
 } paths[] = {
 	{ "/ok/", answer_ok },
 	{ "/whole/", answer_whole },
+	{ "/nameless/", answer_nameless },
 	{ "/chunked/", answer_chunked },
 	{ "/slow/", answer_slow },
 	{ "/truncate/", answer_truncated },
@@ -276,6 +315,7 @@ static const struct {
 	{ "/go/", answer_go },
 	{ "/busy/", answer_busy },
 	{ "/flaky/", answer_flaky },
+	{ "/changing/", answer_changing },
 	{ "/wrong/more/", answer_more },
 	{ "/wrong/less/", answer_less },
 	{ "/status/", answer_status },

@@ -5,6 +5,7 @@
  *
  *	/ok/N           N bytes, or the range of them that is asked for
  *	/whole/N        the same, and ranges are ignored
+ *	/nameless/N     the same as /ok/N, without an ETag
  *	/chunked/N      in chunks
  *	/slow/N         in 100 pieces, with 20 ms before each
  *	/truncate/N     half of N bytes, then the end
@@ -17,6 +18,7 @@
  *	/go/PATH        a redirect to /PATH
  *	/busy/K/N       429 with Retry-After: 1 for the first K, then N bytes
  *	/flaky/K/N      cut off in the middle for the first K, then N bytes
+ *	/changing/N     another N bytes each time; the first time half of them
  *	/wrong/more/N   N bytes, and 10 more are promised
  *	/wrong/less/N   N bytes, and half of them are promised
  *	/status/CODE    that status
@@ -44,7 +46,7 @@ struct server {
 	struct visit {
 		uint64_t path; /* a hash of it */
 		unsigned times;
-	} visits[VISITS_MAX]; /* to /busy and /flaky */
+	} visits[VISITS_MAX]; /* to /busy, /flaky and /changing */
 };
 
 /* Answers what was heard: 0, or -errno when the connection is to end. */

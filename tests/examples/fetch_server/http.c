@@ -87,25 +87,43 @@ void http_body(struct exchange *exchange, uint64_t key, uint64_t from,
 	}
 }
 
-void http_send(struct exchange *exchange, uint64_t key, const char *headers)
+/* Without an If-Range every version will do. */
+static bool is_wanted(const struct request *request, const char *etag)
+{
+	const char *wanted = strcasestr(request->head, "\nif-range: ");
+
+	if (!wanted)
+		return true;
+	wanted += strlen("\nif-range: ");
+	return *etag && !strncmp(wanted, etag, strlen(etag));
+}
+
+void http_send(struct exchange *exchange, struct body body, const char *headers)
 {
 	const struct request *request = &exchange->request;
-	const uint64_t until = request->until < key ? request->until : key;
-	char more[256];
+	const uint64_t end = request->until < body.bytes ? request->until
+							 : body.bytes;
+	char etag[32] = "", more[512];
+	int n = 0;
 
-	if (!request->ranged) {
-		http_head(exchange, 200, key, headers);
-		http_body(exchange, key, 0, key);
-	} else if (request->from >= until) {
-		snprintf(more, sizeof(more),
-			 "Content-Range: bytes */%" PRIu64 "\r\n", key);
+	if (body.named) {
+		snprintf(etag, sizeof(etag), "\"%" PRIu64 "\"", body.key);
+		n = snprintf(more, sizeof(more), "ETag: %s\r\n", etag);
+	}
+	n += snprintf(more + n, sizeof(more) - (size_t)n, "%s", headers);
+	if (!request->ranged || !is_wanted(request, etag)) {
+		http_head(exchange, 200, body.bytes, more);
+		http_body(exchange, body.key, 0, body.bytes);
+	} else if (request->from >= end) {
+		snprintf(more + n, sizeof(more) - (size_t)n,
+			 "Content-Range: bytes */%" PRIu64 "\r\n", body.bytes);
 		http_head(exchange, 416, 0, more);
 	} else {
-		snprintf(more, sizeof(more),
+		snprintf(more + n, sizeof(more) - (size_t)n,
 			 "Content-Range: bytes %" PRIu64 "-%" PRIu64 "/%" PRIu64
-			 "\r\n%s",
-			 request->from, until - 1, key, headers);
-		http_head(exchange, 206, until - request->from, more);
-		http_body(exchange, key, request->from, until);
+			 "\r\n",
+			 request->from, end - 1, body.bytes);
+		http_head(exchange, 206, end - request->from, more);
+		http_body(exchange, body.key, request->from, end);
 	}
 }

@@ -38,12 +38,21 @@ int http_hear(struct exchange *exchange);
 void http_head(struct exchange *exchange, int status, uint64_t length,
 	       const char *headers);
 
-/* The bytes from..until-1 of the body that has this key: byte i is
- * (i + key) % 251. Nothing in answer to HEAD. */
+/* What can be sent, whole or in part: byte i of it is (i + key) % 251. */
+struct body {
+	uint64_t bytes; /* how many there are */
+	uint64_t key;   /* most have their length for one */
+	bool named;     /* has an ETag: the key */
+};
+
+/* The bytes from..until-1 of the body with this key. Nothing in answer to
+ * HEAD. */
 void http_body(struct exchange *exchange, uint64_t key, uint64_t from,
 	       uint64_t until);
 
-/* Of a body with this many bytes and this key, what was asked for. */
-void http_send(struct exchange *exchange, uint64_t key, const char *headers);
+/* A head, and of the body what was asked for: the range, unless that was to be
+ * of another version. */
+void http_send(struct exchange *exchange, struct body body,
+	       const char *headers);
 
 #endif
