@@ -78,6 +78,7 @@ class Case(unittest.TestCase):
         """Fetches them to the end: the run, with its status."""
         with Fetch(self.folder, urls, *options, **more) as run:
             run.status = run.end()
+        self.assertEqual(run.said, "")
         self.assertEqual(run.counts, {url: 1 for url in urls})
         return run
 

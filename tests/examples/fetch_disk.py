@@ -54,6 +54,7 @@ class Disk(unittest.TestCase):
     def fetch(self, urls, *options):
         with Fetch(self.folder, urls, *options) as run:
             self.assertEqual(run.end(), 1)
+        self.assertEqual(run.said, "")
         self.assertEqual(run.counts, {url: 1 for url in urls})
         return run
 

@@ -57,6 +57,7 @@ class Case(unittest.TestCase):
     def fetch(self, urls, *options, **more):
         with Fetch(self.folder, urls, *options, **more) as run:
             run.status = run.end()
+        self.assertEqual(run.said, "")
         self.assertEqual(run.counts, {url: 1 for url in urls})
         return run
 
