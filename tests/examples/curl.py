@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-"""26_curl against a small server: many at once, a deadline, what is cut off."""
+"""28_curl against a small server: many at once, a deadline, what is cut off."""
 import http.server
 import os
 import sys
@@ -10,7 +10,7 @@ import unittest
 sys.path.insert(0, os.path.join(os.path.dirname(__file__), "../support"))
 from loopback import free_port, need, run_client
 
-EXAMPLE = need("26_curl", "it was built without libcurl, "
+EXAMPLE = need("28_curl", "it was built without libcurl, "
                "tools/setup check installs it")
 AT_ONCE = 100
 BIG = "b" * 5000000

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-"""24_postgres against a PostgreSQL of its own: queries, a pipeline, a cancel by
+"""26_postgres against a PostgreSQL of its own: queries, a pipeline, a cancel by
 deadline, a server that is stopped in the middle of a query."""
 import glob
 import os
@@ -13,7 +13,7 @@ from loopback import (Place, Server, end_client, free_port, need, need_user,
                       run_client, start_client, wait_until)
 
 WHY = "tools/setup check installs it"
-EXAMPLE = need("24_postgres", "it was built without libpq, " + WHY)
+EXAMPLE = need("26_postgres", "it was built without libpq, " + WHY)
 TOOLS = sorted(glob.glob("/usr/lib/postgresql/*/bin"))
 INITDB, POSTGRES = (need(os.path.join(TOOLS[-1], name) if TOOLS else name, WHY)
                     for name in ("initdb", "postgres"))

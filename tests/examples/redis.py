@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-"""25_redis against a Redis of its own: commands, a pipeline, a deadline, a
+"""27_redis against a Redis of its own: commands, a pipeline, a deadline, a
 server that is stopped in the middle of a command."""
 import os
 import sys
@@ -11,7 +11,7 @@ from loopback import (Place, Server, end_client, free_port, need, need_user,
                       start_client, wait_until)
 
 WHY = "tools/setup check installs it"
-EXAMPLE = need("25_redis", "it was built without hiredis, " + WHY)
+EXAMPLE = need("27_redis", "it was built without hiredis, " + WHY)
 REDIS = need("redis-server", WHY)
 USER = need_user("nobody")
 

@@ -5,7 +5,7 @@
  * and one that takes too long: its deadline ends the wait. Redis has no cancel,
  * so that connection is given up, and the next one is in step.
  *
- *	25_redis [ADDRESS PORT [COMMAND...]]    exits 77: no server
+ *	27_redis [ADDRESS PORT [COMMAND...]]    exits 77: no server
  *
  * The wrong way: redisConnect and redisCommand in a task. They wait in read(2),
  * and every other task of the loop with them. Or, after a deadline, to send the

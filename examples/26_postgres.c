@@ -5,7 +5,7 @@
  * pipeline), and one that takes too long: its deadline ends the wait, the
  * server is told, and the connection is as good as before.
  *
- *	24_postgres [CONNECTION [QUERY]]    as of psql; exits 77: no server
+ *	26_postgres [CONNECTION [QUERY]]    as of psql; exits 77: no server
  *
  * The wrong way: PQexec or PQconnectdb in a task. They wait in poll(2), and
  * every other task of the loop with them, for as long as the query takes. Or,

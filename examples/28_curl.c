@@ -5,7 +5,7 @@
  * watched, and when it wants to be called at the latest. One task, the driver,
  * does that for all of them, and lets each go on when it is done.
  *
- *	26_curl URL...    each within a second; exits 77 without any
+ *	28_curl URL...    each within a second; exits 77 without any
  *
  * The wrong way: curl_easy_perform in a task. It waits in poll(2), and every
  * other task of the loop with it; so does curl_multi_poll. Nor may a callback
@@ -140,7 +140,7 @@ static int fetch_all(void *arg)
 int main(int argc, char **argv)
 {
 	if (argc == 1)
-		return printf("26_curl: no URLs\n") > 0 ? 77 : 1;
+		return printf("28_curl: no URLs\n") > 0 ? 77 : 1;
 	multi = curl_multi_init();
 	curl_multi_setopt(multi, CURLMOPT_SOCKETFUNCTION, on_socket);
 	curl_multi_setopt(multi, CURLMOPT_TIMERFUNCTION, on_timer);
