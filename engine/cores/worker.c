@@ -57,6 +57,7 @@ static int init_tasks(struct ri_worker *worker, unsigned index)
 		.log = engine->log,
 		.ring = { .entries = config->entries,
 			  .completions = config->completions,
+			  .workers = config->workers,
 			  .masked = engine->masked },
 		.stack_bytes = config->stack_bytes,
 		.tasks_max = config->tasks_max,

@@ -17,9 +17,8 @@
 #define SETUP_NO_SQARRAY (1u << 16)   /* Linux 6.6 */
 #define REGISTER_SEND_MSG_RING 31     /* Linux 6.13 */
 
-/* Threads of the kernel for operations that block: at most this many for
- * files, and this many for all else. Unbounded by default (RLIMIT_NPROC). */
-#define WORKERS_BOUNDED_MAX 4
+/* Threads of the kernel for operations that block, but for those that work on
+ * files. Unbounded by default (RLIMIT_NPROC). */
 #define WORKERS_UNBOUNDED_MAX 16
 
 /* All of them are in Linux 6.1. */
@@ -151,9 +150,9 @@ static void probe_features(struct ri_ring *ring, unsigned masked)
 }
 
 /* A filter may allow the set-up and not the rest. 0, or why not, told. */
-static int try_out(struct ri_ring *ring)
+static int try_out(struct ri_ring *ring, unsigned files)
 {
-	unsigned workers[2] = { WORKERS_BOUNDED_MAX, WORKERS_UNBOUNDED_MAX };
+	unsigned workers[2] = { files, WORKERS_UNBOUNDED_MAX };
 	const struct ri_enter nothing = {
 		.fd = ring->enter_fd,
 		.flags = ring->enter_flags | IORING_ENTER_GETEVENTS,
@@ -193,7 +192,8 @@ int ri_ring_open(struct ri_ring *ring, const struct ri_kernel *kernel,
 	fill_index_array(&ring->uring);
 	enroll_fd(ring);
 	probe_features(ring, options->masked);
-	error = try_out(ring);
+	error = try_out(ring,
+			options->workers ? options->workers : RI_RING_WORKERS);
 	if (error)
 		ri_ring_close(ring);
 	return error;

@@ -28,6 +28,9 @@
 /* What is tried at least when memory for completions is refused. */
 #define RI_RING_COMPLETIONS_MIN 512
 
+/* Threads of the kernel that work on files, by default. */
+#define RI_RING_WORKERS 4
+
 struct ri_ring {
 	struct io_uring uring;          /* liburing's: fd, mappings, tails */
 	const struct ri_kernel *kernel; /* how the kernel is reached */
@@ -43,6 +46,7 @@ struct ri_ring {
 struct ri_ring_options {
 	unsigned entries;     /* 0: RI_RING_ENTRIES */
 	unsigned completions; /* 0: RI_RING_COMPLETIONS */
+	unsigned workers;     /* threads for files; 0: RI_RING_WORKERS */
 	unsigned masked;      /* features to leave out */
 };
 

@@ -56,6 +56,10 @@ struct rota_config {
 	unsigned completions; /* of the ring; default 8192, at least as many as
 	                         entries. Fewer are tried when memory is
 	                         refused */
+	unsigned workers;     /* threads of the kernel that work on files and
+	                         names at a time; default 4. With 1 they take
+	                         turns: many small files in one folder cost
+	                         less, as threads spin for a folder's lock */
 	unsigned streams_max; /* streams at a time; default 1,048,576. More are
 	                         refused with -EAGAIN */
 	unsigned stream_buffers; /* that receive streams share; default 256, at

@@ -289,6 +289,23 @@ static void worker_threads_that_cannot_be_bounded_are_an_error(void **state)
 	assert_int_equal(test_kernel_left(&fixture->kernel), 0);
 }
 
+/* Asked for 0 of each, the kernel changes nothing and tells what there is. */
+static void worker_threads_are_as_many_as_was_said(void **state)
+{
+	const struct ri_ring_options options = { .workers = 3 };
+	struct fixture *fixture = *state;
+	unsigned workers[2] = { 0, 0 };
+
+	assert_int_equal(ri_ring_open(&fixture->ring, &fixture->kernel.table,
+				      &fixture->log, &options),
+			 0);
+	assert_int_equal(io_uring_register_iowq_max_workers(
+				 &fixture->ring.uring, workers),
+			 0);
+	assert_int_equal(workers[0], 3);
+	ri_ring_close(&fixture->ring);
+}
+
 /* Refuses memory this many times. */
 static int open_with_little(struct fixture *fixture, unsigned times)
 {
@@ -353,6 +370,7 @@ int main(void)
 		CASE(without_a_registered_descriptor_it_works_too),
 		CASE(with_it_enters_name_its_index),
 		CASE(worker_threads_that_cannot_be_bounded_are_an_error),
+		CASE(worker_threads_are_as_many_as_was_said),
 		CASE(fewer_completions_are_tried_when_memory_is_refused),
 		CASE(there_are_never_fewer_completions_than_entries),
 		CASE(too_few_completions_are_not_tried),
