@@ -313,7 +313,8 @@ static int fetch_all(struct program *program)
 	error = init_rate(fetcher);
 	if (error)
 		return complain("cannot keep to this", " rate", error);
-	error = driver_init(&fetcher->driver, &program->watch);
+	error = driver_init(&fetcher->driver, &program->watch,
+			    fetcher->options.jobs);
 	if (!error) {
 		error = feed_and_drive(program);
 		driver_fini(&fetcher->driver);
@@ -370,9 +371,13 @@ static void raise_limit(void)
 int main(int argc, char **argv)
 {
 	static struct program program;
+	struct rota_config config = { 0 };
 	int error;
 
 	options_parse(&program.fetcher.options, argc, argv);
+	/* Names change one at a time in a folder; but syncs are better made
+	 * together. */
+	config.workers = program.fetcher.options.fsync ? 0 : 1;
 	raise_limit();
 	setvbuf(stdout, NULL, _IOLBF, 0);
 	srandom((unsigned)getpid() ^ (unsigned)rota_now_ns());
@@ -380,7 +385,7 @@ int main(int argc, char **argv)
 		fprintf(stderr, "rota-fetch: libcurl cannot be used\n");
 		return 1;
 	}
-	error = rota_run(NULL, run, &program);
+	error = rota_run(&config, run, &program);
 	curl_slist_free_all(program.fetcher.options.headers);
 	curl_global_cleanup();
 	return error < 0;

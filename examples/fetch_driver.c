@@ -228,7 +228,7 @@ int driver_run(void *value)
 	}
 }
 
-int driver_init(struct driver *driver, struct rota_watch *watch)
+int driver_init(struct driver *driver, struct rota_watch *watch, unsigned jobs)
 {
 	*driver = (struct driver){ .watch = watch, .timer_ns = ROTA_NEVER };
 	driver->last = &driver->first;
@@ -242,6 +242,8 @@ int driver_init(struct driver *driver, struct rota_watch *watch)
 	curl_multi_setopt(driver->multi, CURLMOPT_SOCKETDATA, driver);
 	curl_multi_setopt(driver->multi, CURLMOPT_TIMERFUNCTION, set_timer);
 	curl_multi_setopt(driver->multi, CURLMOPT_TIMERDATA, driver);
+	/* Also while none of them transfers, as all write their files. */
+	curl_multi_setopt(driver->multi, CURLMOPT_MAXCONNECTS, (long)jobs);
 	return 0;
 }
 

@@ -58,8 +58,9 @@ struct transfer {
 	char cause[CURL_ERROR_SIZE]; /* in words */
 };
 
-/* 0 or -errno; with `watch` open in the frame of who calls it. */
-int driver_init(struct driver *driver, struct rota_watch *watch);
+/* 0 or -errno; with `watch` open in the frame of who calls it. Keeps as many
+ * connections as there are jobs at once. */
+int driver_init(struct driver *driver, struct rota_watch *watch, unsigned jobs);
 
 /* When all transfers are back. */
 void driver_fini(struct driver *driver);
