@@ -25,8 +25,8 @@
 #include <stdint.h>
 
 /* What a transfer holds at most, and from when on it is worth a write. */
-#define BUFFER_BYTES (128 << 10)
-#define PIECE_BYTES (64 << 10)
+#define BUFFER_BYTES (256 << 10)
+#define PIECE_BYTES (128 << 10)
 
 struct transfer;
 
