@@ -17,6 +17,10 @@
 /* Sockets that are looked at in one turn. */
 #define READY_MAX 64
 
+/* What trickles in is written after that long, so that a later run can go on
+ * with it. */
+#define PATIENCE_NS ROTA_SECOND
+
 enum ask {
 	ASK_START = 1,    /* add it */
 	ASK_CONTINUE = 2, /* there is room again */
@@ -341,16 +345,29 @@ static bool is_worth_it(const struct transfer *transfer)
 	       transfer->received - transfer->taken >= PIECE_BYTES;
 }
 
+/* Waits for more. 1: for as long as what is there should wait. */
+static int wait_for_more(struct transfer *transfer)
+{
+	struct rota_deadline patience;
+	int error;
+
+	rota_event_reset(&transfer->changed);
+	rota_deadline_begin(&patience, rota_after_ns(PATIENCE_NS));
+	error = rota_event_wait(&transfer->changed);
+	return rota_deadline_end(&patience) ? 1 : error;
+}
+
 int transfer_wait(struct transfer *transfer, const char **data)
 {
 	int error = 0;
 
-	while (!error && !is_worth_it(transfer)) {
-		rota_event_reset(&transfer->changed);
-		error = rota_event_wait(&transfer->changed);
+	while (error >= 0 && !is_worth_it(transfer)) {
+		error = wait_for_more(transfer);
+		if (error > 0 && transfer->received != transfer->taken)
+			break;
 	}
 	*data = transfer->buffer + transfer->taken % BUFFER_BYTES;
-	return error ? error : (int)piece(transfer);
+	return error < 0 ? error : (int)piece(transfer);
 }
 
 void transfer_taken(struct transfer *transfer, size_t bytes)

@@ -5,6 +5,8 @@
  */
 #include "fetch_options.h"
 
+#include "fetch_sum.h"
+
 #include <rota/rota.h>
 
 #include <errno.h>
@@ -260,6 +262,9 @@ static void check(const struct options *options)
 		refuse("--output names one file: it takes one URL");
 	if (options->output && options->folder)
 		refuse("--output and --directory exclude each other");
+	if (options->checked && !sum_is_known())
+		refuse("--checksum needs libcrypto, which was not there when "
+		       "this was built");
 	if (options->checked && !one)
 		refuse("--checksum is of one file: it takes one URL");
 }

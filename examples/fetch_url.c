@@ -6,6 +6,7 @@
 #include "fetch_url.h"
 
 #include "fetch_report.h"
+#include "fetch_sum.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -394,8 +395,17 @@ static bool is_there(struct job *job)
 	return job->kept;
 }
 
+static int check_sum(const struct job *job)
+{
+	const struct options *options = &job->fetcher->options;
+
+	return options->checked ? sum_check(job->file.fd, options->checksum)
+				: 0;
+}
+
 static void fetch(struct job *job)
 {
+	const struct options *options = &job->fetcher->options;
 	int error;
 
 	if (is_there(job))
@@ -405,11 +415,16 @@ static void fetch(struct job *job)
 	} while (will_retry(job));
 	if (*job->cause)
 		return;
-	error = file_commit(&job->file, job->fetcher->options.fsync);
-	if (error) {
+	error = check_sum(job);
+	if (error == -EBADMSG)
+		fail(job, "the checksum is another one");
+	else if (error)
+		fail_by(job, "cannot check its sum", error);
+	if (!error && (error = file_commit(&job->file, options->fsync)))
 		fail_by(job, "cannot rename", error);
-		file_abandon(&job->file, job->fetcher->options.resume);
-	}
+	/* What is complete but wrong is nothing to go on with. */
+	if (error)
+		file_abandon(&job->file, options->resume && error != -EBADMSG);
 }
 
 static void enlist(struct job *job)
