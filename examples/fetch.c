@@ -5,6 +5,7 @@
  *	helpers (group)          as long as anybody needs them
  *	  driver_run()           the one task that calls libcurl
  *	  stop_on_signals()
+ *	  display_run()          on a terminal
  *	feed()                   reads URLs and starts
  *	  transfers (group,      job_run() for each: asks the driver to transfer,
  *	    limited)             writes what comes, tries again, renames, reports
@@ -12,6 +13,7 @@
  * At the first SIGINT or SIGTERM the transfers drain: no URL begins, those that
  * have begun are finished. At the second they are cancelled.
  */
+#include "fetch_display.h"
 #include "fetch_report.h"
 #include "fetch_url.h"
 
@@ -230,8 +232,11 @@ static int feed(struct program *program)
 
 	rota_group_open(&program->transfers, &how);
 	error = rota_go_background(&program->helpers, stop_on_signals, program);
-	for (unsigned i = 0; i < options->url_count; i++)
+	for (unsigned i = 0; i < options->url_count; i++) {
+		program->fetcher.waiting = options->url_count - i;
 		(void)!feed_url(program, options->urls[i]);
+	}
+	program->fetcher.waiting = 0;
 	if (options->list && feed_list(program, options->list))
 		error = -EIO;
 	rota_group_wait(&program->transfers);
@@ -241,7 +246,7 @@ static int feed(struct program *program)
 /* The driver has to be there as long as any of them. */
 static int feed_and_drive(struct program *program)
 {
-	struct driver *driver = &program->fetcher.driver;
+	struct fetcher *fetcher = &program->fetcher;
 	const struct rota_group_options how = {
 		.name = "helpers",
 		.mode = ROTA_GROUP_KEEP_GOING,
@@ -250,7 +255,11 @@ static int feed_and_drive(struct program *program)
 	int error;
 
 	rota_group_open(&program->helpers, &how);
-	error = rota_go_background(&program->helpers, driver_run, driver);
+	error = rota_go_background(&program->helpers, driver_run,
+				   &fetcher->driver);
+	if (!error)
+		error = rota_go_background(&program->helpers, display_run,
+					   fetcher);
 	if (!error)
 		error = feed(program);
 	rota_group_wait(&program->helpers);

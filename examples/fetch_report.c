@@ -5,6 +5,8 @@
  */
 #include "fetch_report.h"
 
+#include "fetch_display.h"
+
 #include <string.h>
 
 const char *report_size(double bytes, char text[SIZE_TEXT])
@@ -117,6 +119,7 @@ void report_job(const struct job *job)
 {
 	const struct options *options = &job->fetcher->options;
 
+	display_hide(job->fetcher);
 	if (options->json)
 		print_object(job);
 	else if (*job->cause)

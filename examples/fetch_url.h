@@ -26,6 +26,8 @@ struct fetcher {
 	uint64_t burst;        /* bytes that are waited for at once */
 	struct job *running;   /* the first one */
 	struct job **newest;   /* where the next one goes */
+	unsigned waiting;      /* URLs of the command line that did not begin */
+	unsigned rows;         /* of the terminal that the display takes */
 	unsigned active;       /* jobs that run */
 	unsigned done;         /* URLs that are complete */
 	unsigned failed;       /* URLs that are not, and will not be */
