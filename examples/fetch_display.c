@@ -152,20 +152,31 @@ static int64_t seconds_left(const struct fetcher *fetcher, double rate)
 	return rate > 1 ? (int64_t)((double)left / rate) : -1;
 }
 
+/* Those too that are not written yet. */
+static double bytes_of_all(const struct fetcher *fetcher)
+{
+	uint64_t bytes = fetcher->bytes;
+
+	for (const struct job *job = fetcher->running; job; job = job->next)
+		if (job->transfer)
+			bytes += job->transfer->received - job->transfer->taken;
+	return (double)bytes;
+}
+
 static void print_total(FILE *out, const struct fetcher *fetcher,
 			unsigned columns)
 {
 	const double seconds =
 		(double)(rota_now_ns() - fetcher->began_ns) / 1e9 + 1e-3;
-	const double rate = (double)fetcher->bytes / seconds;
+	const double bytes = bytes_of_all(fetcher);
+	const double rate = bytes / seconds;
 	const int64_t left = seconds_left(fetcher, rate);
 	char text[COLUMNS_MAX + 1], size[SIZE_TEXT], speed[SIZE_TEXT];
 	int used = snprintf(text, sizeof(text), "%u of %u files, %s, %s/s",
 			    fetcher->done,
 			    fetcher->done + fetcher->failed + fetcher->active +
 				    fetcher->waiting,
-			    report_size((double)fetcher->bytes, size),
-			    report_size(rate, speed));
+			    report_size(bytes, size), report_size(rate, speed));
 
 	if (left >= 0)
 		used += snprintf(text + used, sizeof(text) - (size_t)used,

@@ -171,8 +171,8 @@ static int open_file(struct job *job)
 		error = file_create(&job->file);
 	else if (job->file.bytes)
 		error = file_truncate(&job->file);
-	if (!error && !transfer->ended) /* it may be cut off */
-		mark(job);
+	if (!error && (!transfer->ended || transfer->code != CURLE_OK))
+		mark(job); /* it may be cut off */
 	return error;
 }
 
