@@ -368,11 +368,11 @@ static int watch_set(const struct ri_kernel *kernel, int fd,
 	(void)kernel;
 	if (!watched->events)
 		return unwatch(fd, watched->fd);
-	if (!epoll_ctl(fd, EPOLL_CTL_ADD, watched->fd, &event))
+	if (!epoll_ctl(fd, EPOLL_CTL_MOD, watched->fd, &event))
 		return 0;
-	if (errno != EEXIST)
+	if (errno != ENOENT)
 		return -errno;
-	return or_errno(epoll_ctl(fd, EPOLL_CTL_MOD, watched->fd, &event));
+	return or_errno(epoll_ctl(fd, EPOLL_CTL_ADD, watched->fd, &event));
 }
 
 static int watch_take(const struct ri_kernel *kernel, int fd,
