@@ -227,6 +227,9 @@ class Names(Case):
                           for i, part in enumerate(parts)], listed=True)
         self.folder.path = outer
         self.check_clean(["inner"])
+        self.assertLessEqual({report["error"] for report in
+                              run.reports.values()},
+                             {None, "an earlier URL has the same file name"})
         for name in os.listdir(os.fsencode(inner)):
             self.assertNotIn(name[:1], b".", name)
             self.assertFalse(any(c < 32 or c == 127 for c in name), name)
@@ -263,12 +266,17 @@ class Names(Case):
         self.check_clean(["twin"])
 
     def test_two_programs_do_not_write_one_file(self):
-        """Whoever ends last: the file is complete."""
-        urls = [server.url("slow/100000/same")]
-        with Fetch(self.folder, urls, *SOON[2:]) as one, \
-                Fetch(self.folder, urls, *SOON[2:]) as other:
-            self.assertIn(0, (one.end(), other.end()))
-        self.assertEqual(self.folder.read("same"), body(100000))
+        """The second one comes when most of it is there."""
+        url = server.url("slow/400000/same")
+        part = os.path.join(self.folder.path, ".same.part")
+        with Fetch(self.folder, [url], *SOON[2:]) as one:
+            self.assertTrue(wait_until(lambda: os.path.exists(part)
+                                       and os.stat(part).st_size > 250000))
+            with Fetch(self.folder, [url], *SOON[2:]) as other:
+                self.assertEqual(one.end(), 0)
+                self.assertEqual(self.folder.read("same"), body(400000))
+                other.end()
+        self.assertEqual(self.folder.read("same"), body(400000))
         self.check_clean(["same"])
 
 
@@ -365,19 +373,47 @@ class Ends(Case):
             self.assertEqual(self.folder.partial(), [])
 
     def test_two_versions_are_not_glued_together(self):
-        url = server.url("changing/50000/version")
+        url = server.url("changing/500000/version")
         run = self.fetch([url], "--resume", "--retries", "0")
         self.assertEqual(run.status, 1)
+        self.assertEqual(len(self.folder.partial()), 1)
         self.fetch_well([url], "--resume")
-        self.assertEqual(self.folder.read("version"), body(50000, 50001))
+        self.assertEqual(self.folder.read("version"), body(500000, 500001))
         self.check_clean(["version"])
+
+    def test_a_part_that_nobody_asked_for_is_no_file(self):
+        """Neither another range than the one that was missing, nor any."""
+        url = server.url("shifted/200000/shifted")
+        with Fetch(self.folder, [url], "--resume", "--rate", "100000") as run:
+            self.assertTrue(wait_until(self.folder.partial))
+            time.sleep(0.3)
+            run.tell(signal.SIGKILL)
+            run.end()
+        part = server.url("part/1000/part")
+        run = self.fetch([url, part], "--resume", *SOON)
+        self.assertIsNotNone(run.error(part))
+        self.assertNotIn("part", self.folder.names())
+        if not run.error(url):
+            self.assertEqual(self.folder.read("shifted"), body(200000))
+
+    def test_a_temporary_file_of_nobody_knows_what_is_thrown_away(self):
+        for options in ([], ["--resume"]):
+            with open(os.path.join(self.folder.path, ".stray.part"),
+                      "wb") as file:
+                file.write(bytes(100000))
+            self.fetch_well([server.url("ok/5000/stray")], *options)
+            self.assertEqual(self.folder.read("stray"), body(5000))
+            self.check_clean(["stray"])
+            os.unlink(os.path.join(self.folder.path, "stray"))
 
     def test_what_is_there_is_kept_when_it_resumes(self):
         url = server.url("ok/100/kept")
         self.fetch_well([url])
-        server.most()
+        before = os.stat(os.path.join(self.folder.path, "kept"))
         self.fetch_well([url], "--resume")
-        self.assertEqual(self.folder.read("kept"), body(100))
+        after = os.stat(os.path.join(self.folder.path, "kept"))
+        self.assertEqual((before.st_ino, before.st_mtime_ns),
+                         (after.st_ino, after.st_mtime_ns))
         self.check_clean(["kept"])
 
     def open_by(self, run):

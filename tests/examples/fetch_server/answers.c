@@ -237,6 +237,20 @@ static int answer_changing(struct exchange *exchange, const char *rest)
 	return 0;
 }
 
+static int answer_shifted(struct exchange *exchange, const char *rest)
+{
+	exchange->request.from += exchange->request.ranged;
+	return send_bytes(exchange, rest, true);
+}
+
+static int answer_part(struct exchange *exchange, const char *rest)
+{
+	exchange->request.ranged = true;
+	exchange->request.from = 0;
+	exchange->request.until = strtoull(rest, NULL, 10) / 2;
+	return send_bytes(exchange, rest, false);
+}
+
 static int answer_more(struct exchange *exchange, const char *rest)
 {
 	const uint64_t length = strtoull(rest, NULL, 10);
@@ -316,6 +330,8 @@ static const struct {
 	{ "/busy/", answer_busy },
 	{ "/flaky/", answer_flaky },
 	{ "/changing/", answer_changing },
+	{ "/shifted/", answer_shifted },
+	{ "/part/", answer_part },
 	{ "/wrong/more/", answer_more },
 	{ "/wrong/less/", answer_less },
 	{ "/status/", answer_status },

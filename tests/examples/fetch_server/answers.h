@@ -19,6 +19,9 @@
  *	/busy/K/N       429 with Retry-After: 1 for the first K, then N bytes
  *	/flaky/K/N      cut off in the middle for the first K, then N bytes
  *	/changing/N     another N bytes each time; the first time half of them
+ *	/shifted/N      the same as /ok/N, but of a range the first byte is
+ *	                left out
+ *	/part/N         the first half as a range, though nobody asked for one
  *	/wrong/more/N   N bytes, and 10 more are promised
  *	/wrong/less/N   N bytes, and half of them are promised
  *	/status/CODE    that status
