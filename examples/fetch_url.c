@@ -157,6 +157,15 @@ static void mark(struct job *job)
 		file_mark(&job->file, version);
 }
 
+/* It might be asked for all of it, but not if that was so already. */
+static int refuse_part(struct job *job)
+{
+	fail(job, "the server sends a part that was not asked for");
+	job->may_pass = job->offset != 0;
+	job->anew = true;
+	return -EPROTO;
+}
+
 /* The first bytes have come. */
 static int open_file(struct job *job)
 {
@@ -166,6 +175,8 @@ static int open_file(struct job *job)
 	curl_easy_getinfo(transfer->easy, CURLINFO_RESPONSE_CODE, &job->status);
 	if (is_rest(job))
 		return 0;
+	if (job->status == 206)
+		return refuse_part(job);
 	job->offset = 0;
 	if (job->file.fd < 0)
 		error = file_create(&job->file);
@@ -285,7 +296,7 @@ static void judge(struct job *job)
 	if (code == CURLE_HTTP_RETURNED_ERROR) {
 		judge_answer(job);
 	} else if (code != CURLE_OK) {
-		job->may_pass = code_may_pass(code);
+		job->may_pass |= code_may_pass(code);
 		fail(job, *transfer->cause ? transfer->cause
 					   : curl_easy_strerror(code));
 	}
