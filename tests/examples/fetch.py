@@ -397,10 +397,11 @@ class Ends(Case):
             self.assertEqual(self.folder.read("shifted"), body(200000))
 
     def test_a_temporary_file_of_nobody_knows_what_is_thrown_away(self):
-        for options in ([], ["--resume"]):
+        for count, *options in ((100000,), (100000, "--resume"),
+                                (1000,), (1000, "--resume")):
             with open(os.path.join(self.folder.path, ".stray.part"),
                       "wb") as file:
-                file.write(bytes(100000))
+                file.write(bytes(count))
             self.fetch_well([server.url("ok/5000/stray")], *options)
             self.assertEqual(self.folder.read("stray"), body(5000))
             self.check_clean(["stray"])
