@@ -47,6 +47,7 @@ struct program {
 	struct rota_signals stop;    /* SIGINT, SIGTERM */
 	struct rota_group helpers;   /* driver, signals */
 	struct rota_group transfers; /* the tasks of URLs */
+	bool feeding;                /* `transfers` is open */
 };
 
 static int complain(const char *what, const char *name, int error)
@@ -63,6 +64,8 @@ static int stop_on_signals(void *value)
 	int number;
 
 	while ((number = rota_signals_wait(&program->stop, NULL)) > 0) {
+		if (!program->feeding)
+			continue;
 		if (grace_ns)
 			rota_group_drain(&program->transfers, grace_ns);
 		else
@@ -231,6 +234,7 @@ static int feed(struct program *program)
 	int error;
 
 	rota_group_open(&program->transfers, &how);
+	program->feeding = true;
 	error = rota_go_background(&program->helpers, stop_on_signals, program);
 	for (unsigned i = 0; i < options->url_count; i++) {
 		program->fetcher.waiting = options->url_count - i;
@@ -240,6 +244,7 @@ static int feed(struct program *program)
 	if (options->list && feed_list(program, options->list))
 		error = -EIO;
 	rota_group_wait(&program->transfers);
+	program->feeding = false;
 	return error;
 }
 
