@@ -574,6 +574,7 @@ class Server(unittest.TestCase):
         for peer, path in zip(peers, ("slow/1000", "stall/99", "silent", "")):
             peer.sendall(f"GET /{path} HTTP/1.1\r\n\r\n".encode())
         peers[4].sendall(b"GET /half")
+        self.assertTrue(wait_until(lambda: other.most() == 4))
         self.assertEqual(other.end(), (0, ""))
         for peer in peers:
             peer.close()
