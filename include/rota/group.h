@@ -194,6 +194,7 @@ struct rota_start {
 	bool chosen;      /* private: it was the one with the fewest */
 };
 
+/* For rota_go_on: fn on this loop. */
 static inline struct rota_start rota_start_on(unsigned loop, rota_task_fn *fn)
 {
 	struct rota_start start;
