@@ -25,7 +25,7 @@
 #include <stdint.h>
 
 /* What a transfer holds at most, and from when on it is worth a write. */
-#define BUFFER_BYTES (256 << 10)
+#define BUFFER_BYTES (512 << 10)
 #define PIECE_BYTES (128 << 10)
 
 struct transfer;
