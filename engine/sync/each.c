@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "rota/each.h"
 
-#include "sync/worker.h"
+#include "sync/crew.h"
 
 #include <errno.h>
 
@@ -57,7 +57,7 @@ static int work(void *value)
 				 each->arg);
 		if (result < 0)
 			break;
-		ri_worker_breathe(&round);
+		ri_crew_breathe(&round);
 	}
 	if (result < 0)
 		__atomic_store_n(&run->over, true, __ATOMIC_RELAXED);
@@ -73,8 +73,8 @@ static int start(struct run *run, const struct rota_site *site)
 
 	for (unsigned i = 0; i < most && i < each->count && !error; i++) {
 		error = rota_group_spawn_on(
-			&run->group, ri_worker_start(work, i, each->spread),
-			&run, site);
+			&run->group, ri_crew_start(work, i, each->spread), &run,
+			site);
 		if (error && i)
 			return 0;
 	}

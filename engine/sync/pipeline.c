@@ -11,7 +11,7 @@
 #include "rota/pipeline.h"
 
 #include "rota/event.h"
-#include "sync/worker.h"
+#include "sync/crew.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -59,14 +59,14 @@ static void *in_of(struct worker *worker)
 {
 	if (!worker->ends.from.channel)
 		return NULL;
-	return (char *)worker + ri_worker_round_up(sizeof(*worker));
+	return (char *)worker + ri_crew_round_up(sizeof(*worker));
 }
 
 static void *out_of(struct worker *worker)
 {
 	if (!worker->ends.to.channel)
 		return NULL;
-	return (char *)worker + ri_worker_round_up(sizeof(*worker)) +
+	return (char *)worker + ri_crew_round_up(sizeof(*worker)) +
 	       worker->crew->in_bytes;
 }
 
@@ -128,7 +128,7 @@ static int step(struct worker *worker)
 	if (result == 0)
 		return worker->ends.from.channel != NULL;
 	if (result < 0) {
-		ri_worker_failed(worker->crew->group, result);
+		ri_crew_failed(worker->crew->group, result);
 		return result;
 	}
 	result = hand_on(worker);
@@ -152,7 +152,7 @@ static int work(void *value)
 	int result = begin(worker->crew);
 
 	while (result > 0 && (result = step(worker)) > 0)
-		ri_worker_breathe(&round);
+		ri_crew_breathe(&round);
 	close_ends(&worker->ends);
 	let_go(worker->crew);
 	return result;
@@ -160,7 +160,7 @@ static int work(void *value)
 
 static size_t item_bytes(const struct rota_channel *channel)
 {
-	return channel ? ri_worker_round_up(channel->item_bytes) : 0;
+	return channel ? ri_crew_round_up(channel->item_bytes) : 0;
 }
 
 /* With a hold for who makes it. NULL: no memory. */
@@ -171,7 +171,7 @@ static struct crew *make_crew(struct rota_group *group, const struct part *part)
 	struct crew *crew;
 	size_t bytes;
 
-	if (__builtin_mul_overflow(ri_worker_round_up(sizeof(struct worker)) +
+	if (__builtin_mul_overflow(ri_crew_round_up(sizeof(struct worker)) +
 					   in_bytes + out_bytes,
 				   part->workers, &bytes) ||
 	    __builtin_add_overflow(bytes, sizeof(*crew), &bytes))
@@ -214,8 +214,7 @@ static int start(struct crew *crew, const struct rota_site *site)
 
 	for (unsigned i = 0; i < part->workers && !error; i++) {
 		struct worker *worker = make_worker(crew, i);
-		struct rota_start start =
-			ri_worker_start(work, i, part->spread);
+		struct rota_start start = ri_crew_start(work, i, part->spread);
 
 		start.tries = part->whole;
 		error = rota_group_spawn_on(crew->group, start, &worker, site);

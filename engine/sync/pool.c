@@ -13,7 +13,7 @@
  */
 #include "rota/pool.h"
 
-#include "sync/worker.h"
+#include "sync/crew.h"
 #include "task/remote.h"
 
 #include <errno.h>
@@ -57,10 +57,10 @@ static int work(void *value)
 		result = work_on(worker);
 		if (result < 0)
 			break;
-		ri_worker_breathe(&round);
+		ri_crew_breathe(&round);
 	}
 	if (result < 0)
-		ri_worker_failed(&worker->pool->group, result);
+		ri_crew_failed(&worker->pool->group, result);
 	rota_receiver_close(&worker->receiver);
 	return result;
 }
@@ -75,10 +75,9 @@ static int check(const struct rota_pool_options *options, size_t *bytes)
 
 	if (!options->workers || !options->fn || !rota_channel_bytes(&queue) ||
 	    (options->spread && options->local) ||
-	    __builtin_mul_overflow(
-		    sizeof(struct ri_pool_worker) +
-			    ri_worker_round_up(options->item_bytes),
-		    options->workers, bytes) ||
+	    __builtin_mul_overflow(sizeof(struct ri_pool_worker) +
+					   ri_crew_round_up(options->item_bytes),
+				   options->workers, bytes) ||
 	    *bytes > SIZE_MAX / 2)
 		return -EINVAL;
 	return 0;
@@ -116,7 +115,7 @@ static int start(struct rota_pool *pool,
 		worker->receiver = rota_receiver_share(receiver);
 		worker->search = 0;
 		error = rota_group_spawn_on(
-			&pool->group, ri_worker_start(work, i, options->spread),
+			&pool->group, ri_crew_start(work, i, options->spread),
 			&worker, site);
 		if (error)
 			rota_receiver_close(&worker->receiver);

@@ -3,8 +3,8 @@
  * What pools, maps and stages have in common: tasks that go round and round,
  * one piece after the other.
  */
-#ifndef RI_SYNC_WORKER_H
-#define RI_SYNC_WORKER_H
+#ifndef RI_SYNC_CREW_H
+#define RI_SYNC_CREW_H
 
 #include "rota/loop.h"
 #include "rota/task.h"
@@ -12,18 +12,18 @@
 
 /* A worker that always finds something does not suspend by itself: after so
  * many pieces it lets others run, and mail in (a cancel from another loop). */
-#define RI_WORKER_ROUNDS 64u
+#define RI_CREW_ROUNDS 64u
 
-static inline void ri_worker_breathe(unsigned *round)
+static inline void ri_crew_breathe(unsigned *round)
 {
-	if (++*round % RI_WORKER_ROUNDS == 0)
+	if (++*round % RI_CREW_ROUNDS == 0)
 		rota_yield(); /* a cancel is told by the verb that follows */
 }
 
 /* Where the worker of this index goes: to this loop, or dealt round to all,
  * from this one on. */
-static inline struct rota_start ri_worker_start(rota_task_fn *fn,
-						unsigned index, bool spread)
+static inline struct rota_start ri_crew_start(rota_task_fn *fn, unsigned index,
+					      bool spread)
 {
 	const unsigned shift = spread ? index % rota_loops() : 0;
 
@@ -40,7 +40,7 @@ static inline void ri_channel_discard(const struct rota_channel *channel,
 
 /* The running worker has failed: the others are told before what it holds is
  * closed, or they would find that first. */
-static inline void ri_worker_failed(struct rota_group *group, int error)
+static inline void ri_crew_failed(struct rota_group *group, int error)
 {
 	if (!rota_cancelled())
 		rota_group_cancel(group, (struct rota_cancellation){
@@ -48,7 +48,7 @@ static inline void ri_worker_failed(struct rota_group *group, int error)
 }
 
 /* `bytes`, rounded up so that what follows is aligned too. */
-static inline size_t ri_worker_round_up(size_t bytes)
+static inline size_t ri_crew_round_up(size_t bytes)
 {
 	return (bytes + 15) & ~(size_t)15;
 }
