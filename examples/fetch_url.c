@@ -414,6 +414,13 @@ static int check_sum(const struct job *job)
 				: 0;
 }
 
+/* A rename would take it away: a device, a pipe. Only who names the file is
+ * asked, as a look takes a thread of the kernel's. */
+static bool is_in_the_way(const struct job *job)
+{
+	return job->fetcher->options.output && file_size(&job->file) == -EEXIST;
+}
+
 static void fetch(struct job *job)
 {
 	const struct options *options = &job->fetcher->options;
@@ -421,6 +428,10 @@ static void fetch(struct job *job)
 
 	if (is_there(job))
 		return;
+	if (is_in_the_way(job)) {
+		fail(job, "what has that name is no file");
+		return;
+	}
 	do {
 		try_in_turn(job);
 	} while (will_retry(job));

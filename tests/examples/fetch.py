@@ -12,6 +12,7 @@ import os
 import random
 import signal
 import socket
+import stat
 import struct
 import subprocess
 import sys
@@ -545,6 +546,16 @@ class Words(Case):
             timeout=PATIENCE, stdin=subprocess.DEVNULL).returncode
         self.assertEqual(status, 0)
         self.assertEqual(self.folder.read("other"), body(100))
+
+    def test_what_is_no_file_is_not_replaced_by_one(self):
+        path = os.path.join(self.folder.path, "pipe")
+        os.mkfifo(path)
+        status = subprocess.run(
+            [FETCH, "-q", "-o", path, server.url("ok/100")], check=False,
+            timeout=PATIENCE, stdin=subprocess.DEVNULL).returncode
+        self.assertEqual(status, 1)
+        self.assertTrue(stat.S_ISFIFO(os.stat(path).st_mode))
+        self.check_clean(["pipe"])
 
 
 class Server(unittest.TestCase):
