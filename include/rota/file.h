@@ -134,6 +134,9 @@ int rota_fallocate(int fd, int mode, int64_t offset, int64_t bytes)
  * what is in the pipe, or whose bytes another task took. A cancel, or a close
  * of either, ends that too; if something was moved, it returns how much.
  *
+ * The kernel looks fd_in up when that worker begins: close it meanwhile, and have
+ * its number given to something else, and the move is from there.
+ *
  * While a move waits for a socket the kernel keeps the pipe locked: whoever
  * reads, writes or closes that pipe then, waits with the whole loop. With
  * O_NONBLOCK on the socket a move never waits, and the verb polls again. */

@@ -161,7 +161,7 @@ static void judge(struct soldier *soldier, int before)
 	else if (result == -EAGAIN)
 		expect(soldier, "whether it was a futex that changed",
 		       strcmp(victim->class->name, "futex"), 0);
-	else if (result == -EBADF)
+	else if (result == -EBADF || (result < 0 && traits & VICTIM_STRAYS))
 		expect(soldier, "whether it was closed", victim->closing, true);
 	else
 		expect(soldier, "an error", result < 0 ? result : 0, 0);

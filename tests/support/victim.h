@@ -33,8 +33,10 @@ enum victim_trait {
 	VICTIM_STUCK = 64,  /* nothing completes it */
 	VICTIM_LENT = 128,  /* the kernel has its memory until the peer has
 			       taken all, also when it was told to end */
-	VICTIM_STREAM = 256, /* its operation goes on until it is stopped */
-	VICTIM_SLEEPS = 512, /* it is told of what only its sleep came to */
+	VICTIM_STREAM = 256,  /* its operation goes on until it is stopped */
+	VICTIM_SLEEPS = 512,  /* it is told of what only its sleep came to */
+	VICTIM_STRAYS = 1024, /* closed, it may get to whoever has its number
+				 then: rota_splice */
 };
 
 /* How a call ended, as far as it can be known from outside. */
