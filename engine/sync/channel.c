@@ -162,7 +162,26 @@ static const char receives[] = "rota_channel_receive";
 static const char tries_to_send[] = "rota_channel_try_send";
 static const char tries_to_receive[] = "rota_channel_try_receive";
 
-/* It could not go at once: stands in line. `item` is what goes or comes. */
+/* It could not go at once: stands in line. `item` is what goes or comes. On the
+ * quick way there is no guard to leave, and nobody outside. */
+static __attribute__((noinline)) int stand_here(struct rota_channel *channel,
+						struct rota_task *self,
+						struct rota_line *line,
+						void *item)
+{
+	struct ri_tasks *tasks = ri_tasks_here();
+	struct rota_waiter waiter;
+
+	ri_waiter_init(&waiter, tasks, self,
+		       line == &channel->sending ? sends : receives);
+	waiter.place.item = item;
+	waiter.place.guard = &channel->guard;
+	waiter.place.line = line;
+	ri_line_append(line, &waiter.place);
+	return ri_park_checked(tasks, self, &waiter.wait);
+}
+
+/* ... and in any other case. */
 static __attribute__((noinline)) int stand(struct rota_channel *channel,
 					   struct rota_task *self,
 					   struct rota_line *line, void *item)
@@ -206,8 +225,9 @@ static INLINE int send_item(struct rota_channel *channel,
 	result = put(channel, item, quick ? WORD_BYTES : channel->item_bytes,
 		     &served);
 	if (result == -EAGAIN && self)
-		return stand(channel, self, &channel->sending,
-			     (void *)(uintptr_t)item);
+		return (quick ? stand_here : stand)(channel, self,
+						    &channel->sending,
+						    (void *)(uintptr_t)item);
 	if (!quick)
 		ri_guard_leave(&channel->guard);
 	serve(served, RI_CHANNEL_RECEIVED, quick);
@@ -255,7 +275,8 @@ static INLINE int receive_item(struct rota_channel *channel,
 	result = take(channel, item, quick ? WORD_BYTES : channel->item_bytes,
 		      &served);
 	if (result == -EAGAIN && self)
-		return stand(channel, self, &channel->receiving, item);
+		return (quick ? stand_here : stand)(channel, self,
+						    &channel->receiving, item);
 	if (!quick)
 		ri_guard_leave(&channel->guard);
 	serve(served, RI_CHANNEL_SENT, quick);

@@ -19,9 +19,6 @@
 static_assert(sizeof(struct rota_limit) == 72 + 32 * ROTA_LIMIT_HOLDERS,
 	      "what a fast path touches is in two lines");
 
-/* So many waiters are served before the guard is entered again. */
-#define SERVED_AT_ONCE 64
-
 /* In the frame of who waits. */
 struct asker {
 	struct rota_waiter waiter;
@@ -45,17 +42,6 @@ void rota_limit_init(struct rota_limit *limit, uint64_t size,
 	};
 	ri_guard_init(&limit->guard, options && options->local);
 	ri_line_init(&limit->line);
-}
-
-/* Aborts: it ends with somebody in it. */
-__attribute__((cold, noreturn)) static void
-still_waited_for(const struct rota_limit *limit)
-{
-	const struct rota_task *task = ri_line_first(&limit->line)->task;
-
-	ri_abort(task->site->file, task->site->line,
-		 "task %s, spawned here, waits for the limit %s that ends",
-		 ri_task_name(task), limit->name ? limit->name : "");
 }
 
 __attribute__((cold, noreturn)) static void
@@ -82,8 +68,7 @@ still_held(const struct rota_limit *limit)
 void rota_limit_fini(struct rota_limit *limit)
 {
 	enter(limit, __func__);
-	if (!ri_line_empty(&limit->line))
-		still_waited_for(limit);
+	ri_line_check_empty(&limit->line, __func__);
 	if (limit->used)
 		still_held(limit);
 	ri_sync_end(&limit->guard, &limit->state, __func__);

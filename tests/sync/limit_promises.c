@@ -96,7 +96,7 @@ static void one_that_ends_while_somebody_waits_names_the_task(void **state)
 {
 	(void)state;
 	test_expect_abort(end_while_waited_for,
-			  "waits for the limit of threes");
+			  "waits for it in rota_limit_acquire");
 }
 
 static void one_that_is_not_there_is_found(void **state)
